@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Walks WAL bytes as they come and says up to where they are proven: page headers in place, record
+ * headers sane, xl_prev chain unbroken, CRC-32C right. Records may cross pages and segments.
+ * Source: src/backend/access/transam/xlogreader.c and src/include/access/xlogrecord.h,
+ * PostgreSQL 10 to 19 (the record header did not change in between).
+ *
+ * Push style and constant memory: feed any number of bytes at a time, in order. A start in the
+ * middle of a record (xlp_rem_len > 0 on the first page) skips to the first whole record. The scan
+ * must start at a page boundary. Pure; one scanner belongs to one thread.
+ *
+ * Legal and not an error: XLP_FIRST_IS_CONTRECORD, an overwritten contrecord (the aborted record is
+ * dropped, XLP_FIRST_IS_OVERWRITE_CONTRECORD), the zeros after an XLOG_SWITCH record up to the
+ * segment's end (short page headers inside those zeros appear when pages were initialised).
+ */
+#pragma once
+
+#include "walrx/base/error.h"
+#include "walrx/proto/lsn.h"
+#include "walrx/proto/walpage.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WAL_RECORD_HEADER_SIZE 24
+/* Longest record PostgreSQL writes (XLogRecordMaxSize since 16); longer lengths are damage. */
+#define WAL_RECORD_MAX_SIZE (1020u * 1024u * 1024u)
+
+typedef enum WalScanState {
+    WAL_SCAN_RUNNING, /* everything fed so far is fine */
+    WAL_SCAN_END,     /* zeros or a page that is not its own: WAL ends here, not damage by itself */
+    WAL_SCAN_DAMAGED, /* header, chain or CRC wrong: see error */
+} WalScanState;
+
+typedef struct WalRecordHeader {
+    uint32_t total_length;
+    uint32_t xid;
+    Lsn previous;
+    uint8_t info;
+    uint8_t rmgr;
+    uint32_t crc;
+} WalRecordHeader;
+
+typedef struct WalScanner {
+    /* results: read freely */
+    WalScanState state;
+    Lsn position;   /* next byte expected by wal_scan_feed */
+    Lsn proven_end; /* end of the last record whose CRC was right, MAXALIGNed; the start while none
+                     */
+    Lsn first_record;            /* LSN of the first whole record, LSN_INVALID while none */
+    Lsn last_record;             /* LSN of the newest proven record */
+    WalRecordHeader last_header; /* its header */
+    uint64_t records;            /* proven so far */
+    Lsn fault_lsn;               /* with END or DAMAGED: the position that stopped the scan */
+    Error error;                 /* with DAMAGED: what was expected and found */
+
+    /* private */
+    uint32_t segment_size;
+    uint64_t system_identifier; /* 0: not checked */
+    Timeline timeline;          /* newest seen; pages may only go up */
+    int phase;                  /* what the bytes behind the page header belong to */
+    uint32_t pending;           /* bytes of the page's header still to come */
+    uint32_t gathered;          /* ... and those already here */
+    uint8_t header_bytes[WAL_PAGE_LONG_HEADER];
+    uint8_t record_bytes[WAL_RECORD_HEADER_SIZE];
+    uint32_t record_gathered; /* bytes of the record's header already here */
+    uint32_t record_left;     /* bytes of the record (or of its padding) still to come */
+    uint32_t crc;
+    Lsn record_start;
+    Lsn previous_record; /* LSN_INVALID: unknown, xl_prev of the next one is not checked */
+    bool skip_to_segment_end;
+} WalScanner;
+
+/* `start` on a page boundary (a segment start is one). system_identifier 0 = accept any. */
+void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
+                   uint64_t system_identifier);
+
+/* Takes the next `length` bytes of the log. After END or DAMAGED it does nothing. Returns the
+ * state. */
+WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length);
