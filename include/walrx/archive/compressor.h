@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Workers that turn complete raw segments into compressed ones. The raw file stays until the copy
+ * is durable and reads back to the same checksum, so a crash at any moment leaves at least one good
+ * file.
+ *
+ * The queue is bounded: compressor_submit waits when it is full, which fills the ring behind the
+ * store thread, which stops the stream reading; nothing is dropped.
+ */
+#pragma once
+
+#include "walrx/archive/archive.h"
+#include "walrx/base/error.h"
+#include "walrx/codec/codec.h"
+#include "walrx/os/wakeup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Compressor Compressor;
+
+/* `failed` is rung when a worker met an error. workers >= 1. */
+bool compressor_start(const Archive *archive, CompressSpec spec, unsigned workers,
+                      const Bell *failed, Compressor **ret, Error *err) MUST_CHECK;
+
+/* Queues one durable raw segment. Waits while the queue is full; false when a worker failed or the
+ * compressor was aborted. */
+bool compressor_submit(Compressor *compressor, Timeline timeline, SegNo segno);
+
+/* The first error of a worker. False when there is none. */
+bool compressor_error(Compressor *compressor, Error *ret);
+
+/* Stop taking and starting jobs; running ones end early and leave their raw file. */
+void compressor_abort(Compressor *compressor);
+
+/* True once all submitted jobs are done (or aborted). */
+bool compressor_idle(Compressor *compressor);
+
+/* Waits for the workers and frees; NULL is fine. */
+void compressor_stop(Compressor *compressor);
+
+/* Queues what a crash left: raw segments newer than the newest compressed one of the same timeline,
+ * and pairs of raw and compressed (bounded look back). */
+bool compressor_submit_leftovers(Compressor *compressor, const Archive *archive,
+                                 Error *err) MUST_CHECK;
+
+/* Compresses the open segment's first `length` bytes to NAME.SUFFIX.partial and removes the raw
+ * partial: what pg_receivewal leaves after a clean stop. */
+bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeline, SegNo segno,
+                      uint64_t length, Error *err) MUST_CHECK;

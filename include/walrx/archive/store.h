@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * From the ring to durable segments: the store thread. The stream thread fills the ring and asks
+ * for flushes; it never waits for the disk here (store_start and store_finish are the exceptions,
+ * outside streaming).
+ *
+ *   stream thread                          store thread
+ *   store_reserve / store_publish  ──ring──► writes full extents at once
+ *   store_request_flush            ───────► writes the tail, fdatasync
+ *   store_positions  ◄──atomics, bell──────  written, flushed, failed
+ *
+ * flush <= write <= received at every moment. Only store_advance_flush (store.c) moves flush, after
+ * the bytes and the directory entry are durable; it never moves back, whatever happens.
+ */
+#pragma once
+
+#include "walrx/archive/archive.h"
+#include "walrx/archive/compressor.h"
+#include "walrx/archive/partial.h"
+#include "walrx/base/error.h"
+#include "walrx/os/wakeup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Store Store;
+
+typedef struct StorePositions {
+    Lsn received; /* in the ring */
+    Lsn written;  /* handed to the kernel */
+    Lsn flushed;  /* durable; LSN_INVALID until something of this start is */
+    bool failed;  /* store_error tells; nothing moves any more */
+} StorePositions;
+
+/* memory: bytes for the ring, at least two extents. compressor may be NULL. `bell` is rung whenever
+ * a position moved that someone waits for (a requested flush, a full ring, a failure). All are
+ * borrowed and outlive the store. */
+bool store_open(const Archive *archive, size_t memory, Compressor *compressor, const Bell *bell,
+                Store **ret, Error *err) MUST_CHECK;
+
+/* Begins at a segment's start: the first time, or again after store_finish. `flushed`: how far the
+ * WAL of this timeline's history is known to be durable already (LSN_INVALID: not known); flushed
+ * starts there, even when the bytes from `lsn` on arrive again. */
+void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *trust, Lsn flushed);
+
+/* Where the next WAL bytes go; NULL when the ring is full: then stop reading and wait for the bell.
+ */
+uint8_t *store_reserve(Store *store, size_t *ret_length);
+void store_publish(Store *store, size_t length);
+
+/* Wants everything received so far to be durable; returns at once. */
+void store_request_flush(Store *store);
+
+StorePositions store_positions(const Store *store);
+
+/* Writes and syncs everything received, closes the open segment as .partial. Waits. */
+bool store_finish(Store *store, Error *err) MUST_CHECK;
+
+/* The error behind `failed`. */
+void store_error(Store *store, Error *ret);
+
+/* How many segments got their final name since store_open. */
+uint64_t store_segments_completed(const Store *store);
+
+/* Ends the thread without writing anything more; NULL is fine. */
+void store_close(Store *store);

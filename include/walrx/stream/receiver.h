@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The receiver as a whole: connects, streams, follows timelines, reconnects, until it is told to
+ * stop, reaches the end position, or meets something that another try cannot mend. Runs in the
+ * calling thread (the stream thread); the store and the compression workers have their own.
+ *
+ * This is a driver: it logs, and what it decides it asks the pure modules (start.h, machine.h,
+ * feedback.h).
+ */
+#pragma once
+
+#include "walrx/base/error.h"
+#include "walrx/codec/codec.h"
+#include "walrx/proto/lsn.h"
+#include "walrx/stream/connection.h"
+#include "walrx/stream/control.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What SIGHUP may change while WAL streams. */
+typedef struct ReceiverTunables {
+    uint64_t status_interval_ms;
+    uint64_t flush_interval_ms;
+    uint64_t receive_timeout_ms;
+    bool synchronous;
+    bool report_apply;
+} ReceiverTunables;
+
+/* Strings are borrowed for the whole run. */
+typedef struct ReceiverOptions {
+    ConnectOptions connect;
+    const char *directory;
+    const char *slot; /* NULL: none */
+    Lsn end_position; /* LSN_INVALID: none */
+    bool no_loop;
+    bool no_sync;
+    bool continue_on_gap;
+    CompressSpec compress;
+    unsigned compress_workers;
+    size_t memory; /* bytes for buffers */
+    bool as_pg_receivewal;
+    bool verbose; /* as pg_receivewal's -v */
+    ReceiverTunables tunables;
+    /* Called after SIGHUP: reads the file of options again and fills *tunables. False keeps the old
+     * ones; the callback has logged why. NULL: SIGHUP changes nothing. */
+    bool (*reload)(void *context, ReceiverTunables *tunables);
+    void *reload_context;
+} ReceiverOptions;
+
+/* Returns the process exit status: 0 clean, 1 usage/connection/server, 2 archive, 3 storage. What
+ * went wrong has been logged. */
+int receiver_run(const ReceiverOptions *options, Control *control);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What a SQLSTATE means for a receiver: try again, ask a person, or a hole in the archive.
+ * Source: src/backend/utils/errcodes.txt, PostgreSQL 15. Pure.
+ */
+#pragma once
+
+#include "walrx/base/error.h"
+
+/* "58P01": a WAL file that START_REPLICATION or TIMELINE_HISTORY wanted is gone. */
+#define SQLSTATE_UNDEFINED_FILE "58P01"
+#define SQLSTATE_DUPLICATE_OBJECT "42710"
+
+ErrorClass sqlstate_class(const char *sqlstate);

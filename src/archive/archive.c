@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See archive.h.
+ */
+#include "walrx/archive/archive.h"
+
+#include "walrx/archive/identity.h"
+#include "walrx/os/durable.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+bool archive_open(const char *path, bool sync, const FileTable *files, Archive *ret, Error *err)
+{
+    Archive archive = {.dir = {.fd = -1}, .private = {.fd = -1}, .lock = {.fd = -1}};
+    if (!dir_open(path, sync, files, &archive.dir, err))
+        return false;
+    if (!dir_open_inside(&archive.dir, ARCHIVE_PRIVATE_DIR, true, &archive.private,
+                         &archive.made_private, err) ||
+        !dirlock_acquire(&archive.private, path, &archive.lock, err)) {
+        dir_close(&archive.private);
+        dir_close(&archive.dir);
+        return false;
+    }
+    *ret = archive;
+    return true;
+}
+
+static bool same_identity(const Archive *archive, const Identity *mine, const Identity *theirs,
+                          Error *err)
+{
+    if (mine->system_identifier != theirs->system_identifier) {
+        error_set(err, ERROR_ARCHIVE,
+                  "archive \"%s\" belongs to another cluster: its system identifier is %" PRIu64
+                  ", the server's is %" PRIu64,
+                  archive->dir.path, mine->system_identifier, theirs->system_identifier);
+        return error_hint(err,
+                          "Check the connection, or give this cluster a directory of its own.");
+    }
+    if (mine->segment_size != theirs->segment_size) {
+        error_set(err, ERROR_ARCHIVE,
+                  "archive \"%s\" has WAL segments of %u bytes, the server's have %u",
+                  archive->dir.path, mine->segment_size, theirs->segment_size);
+        return error_hint(err, "The cluster was given another WAL segment size (pg_resetwal "
+                               "--wal-segsize): start a new archive in an empty directory.");
+    }
+    return true;
+}
+
+static bool remove_temporary(void *context, const char *name)
+{
+    const Dir *private_dir = context;
+    size_t length = strlen(name);
+    size_t suffix = strlen(ARCHIVE_TEMP_SUFFIX);
+    Error ignored; /* a leftover that cannot be removed is in nobody's way */
+    if (length > suffix && strcmp(name + length - suffix, ARCHIVE_TEMP_SUFFIX) == 0)
+        (void)!durable_remove(private_dir, name, &ignored);
+    return true;
+}
+
+bool archive_bind(Archive *archive, uint64_t system_identifier, uint32_t segment_size,
+                  bool group_may_read, Error *err)
+{
+    Identity server = {.system_identifier = system_identifier, .segment_size = segment_size};
+    Identity mine;
+    bool known;
+    if (archive->bound) {
+        mine = (Identity){.system_identifier = archive->system_identifier,
+                          .segment_size = archive->segment_size};
+        return same_identity(archive, &mine, &server, err);
+    }
+    if (!identity_load(&archive->private, &known, &mine, err))
+        return false;
+    bool loaded = known;
+    if (!known && !identity_derive(&archive->dir, &known, &mine, err))
+        return false;
+    if (known && !same_identity(archive, &mine, &server, err))
+        return false;
+    if (group_may_read && !dir_let_group_read(&archive->dir, &archive->private, err))
+        return false;
+    if (!dir_visit(&archive->private, remove_temporary, &archive->private, err))
+        return false;
+    if (!loaded && !identity_save(&archive->private, &server, err))
+        return false;
+    archive->system_identifier = system_identifier;
+    archive->segment_size = segment_size;
+    archive->bound = true;
+    return true;
+}
+
+void archive_close(Archive *archive)
+{
+    bool leave_no_trace = archive->made_private && !archive->bound;
+    dirlock_release(&archive->private, &archive->lock, leave_no_trace);
+    if (leave_no_trace)
+        dir_remove_empty(&archive->dir, ARCHIVE_PRIVATE_DIR);
+    dir_close(&archive->private);
+    dir_close(&archive->dir);
+}

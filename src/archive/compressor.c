@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See compressor.h. A ring of jobs under one mutex. Each worker takes the oldest job; the first
+ * error stops them all and rings the bell.
+ */
+#include "walrx/archive/compressor.h"
+
+#include "compress_job.h"
+
+#include "walrx/archive/inventory.h"
+#include "walrx/os/durable.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define QUEUE_SIZE 64
+/* How far below the newest compressed segment a crash can have left raw ones: all that were queued
+ * or in work. */
+#define LOOK_BACK (QUEUE_SIZE + 64)
+
+typedef struct Job {
+    Timeline timeline;
+    SegNo segno;
+} Job;
+
+struct Compressor {
+    /* set once */
+    const Archive *archive;
+    CompressSpec spec;
+    const Bell *failed_bell;
+    pthread_t *threads;
+    unsigned thread_count;
+    atomic_bool abort; /* any thread sets it */
+    /* under the mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; /* a job came or went, or the end was asked for */
+    Job queue[QUEUE_SIZE];
+    unsigned head;    /* oldest job */
+    unsigned waiting; /* jobs in the queue */
+    unsigned running;
+    bool closing;
+    bool failed;
+    Error error;
+};
+
+static void run_job(Compressor *compressor, Job job)
+{
+    char raw[WAL_FILE_NAME_SIZE];
+    char packed[WAL_FILE_NAME_SIZE];
+    uint32_t size = compressor->archive->segment_size;
+    Error error;
+    wal_segment_name(job.timeline, job.segno, size, WAL_RAW, false, raw);
+    wal_segment_name(job.timeline, job.segno, size, compressor->spec.method, false, packed);
+    bool ok = compress_job_run(compressor->archive, compressor->spec, raw, packed, size,
+                               &compressor->abort, &error);
+    (void)pthread_mutex_lock(&compressor->mutex);
+    compressor->running--;
+    bool tell = !ok && error.class != ERROR_STOPPED && !compressor->failed;
+    if (tell) {
+        compressor->failed = true;
+        compressor->error = error;
+    }
+    (void)pthread_cond_broadcast(&compressor->changed);
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    if (tell) {
+        atomic_store(&compressor->abort, true);
+        bell_ring(compressor->failed_bell);
+    }
+}
+
+static bool take_job(Compressor *compressor, Job *ret)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    while (compressor->waiting == 0 && !compressor->closing)
+        (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
+    bool have = compressor->waiting > 0;
+    if (have) {
+        *ret = compressor->queue[compressor->head];
+        compressor->head = (compressor->head + 1) % QUEUE_SIZE;
+        compressor->waiting--;
+        compressor->running++;
+        (void)pthread_cond_broadcast(&compressor->changed);
+    }
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return have;
+}
+
+static void *worker_main(void *argument)
+{
+    Compressor *compressor = argument;
+    Job job;
+    while (take_job(compressor, &job))
+        run_job(compressor, job);
+    return NULL;
+}
+
+bool compressor_start(const Archive *archive, CompressSpec spec, unsigned workers,
+                      const Bell *failed, Compressor **ret, Error *err)
+{
+    Compressor *compressor = calloc(1, sizeof(*compressor));
+    if (compressor != NULL)
+        compressor->threads = calloc(workers, sizeof(compressor->threads[0]));
+    if (compressor == NULL || compressor->threads == NULL) {
+        free(compressor);
+        return error_set(err, ERROR_MEMORY, "out of memory for the compression workers");
+    }
+    compressor->archive = archive;
+    compressor->spec = spec;
+    compressor->failed_bell = failed;
+    (void)pthread_mutex_init(&compressor->mutex, NULL);
+    (void)pthread_cond_init(&compressor->changed, NULL);
+    for (unsigned i = 0; i < workers; i++) {
+        int rc = pthread_create(&compressor->threads[i], NULL, worker_main, compressor);
+        if (rc != 0) {
+            compressor_stop(compressor);
+            return error_set_errno(err, ERROR_MEMORY, rc, "could not start a compression worker");
+        }
+        compressor->thread_count++;
+    }
+    *ret = compressor;
+    return true;
+}
+
+bool compressor_submit(Compressor *compressor, Timeline timeline, SegNo segno)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    while (compressor->waiting == QUEUE_SIZE && !compressor->closing && !compressor->failed)
+        (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
+    bool ok = !compressor->closing && !compressor->failed;
+    if (ok) {
+        unsigned at = (compressor->head + compressor->waiting) % QUEUE_SIZE;
+        compressor->queue[at] = (Job){.timeline = timeline, .segno = segno};
+        compressor->waiting++;
+        (void)pthread_cond_broadcast(&compressor->changed);
+    }
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return ok;
+}
+
+bool compressor_error(Compressor *compressor, Error *ret)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    bool failed = compressor->failed;
+    if (failed)
+        *ret = compressor->error;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return failed;
+}
+
+static void close_queue(Compressor *compressor, bool drop)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    compressor->closing = true;
+    if (drop)
+        compressor->waiting = 0;
+    (void)pthread_cond_broadcast(&compressor->changed);
+    (void)pthread_mutex_unlock(&compressor->mutex);
+}
+
+void compressor_abort(Compressor *compressor)
+{
+    atomic_store(&compressor->abort, true);
+    close_queue(compressor, true);
+}
+
+bool compressor_idle(Compressor *compressor)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    bool idle = compressor->waiting == 0 && compressor->running == 0;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return idle;
+}
+
+void compressor_stop(Compressor *compressor)
+{
+    if (compressor == NULL)
+        return;
+    close_queue(compressor, atomic_load(&compressor->abort));
+    for (unsigned i = 0; i < compressor->thread_count; i++)
+        (void)pthread_join(compressor->threads[i], NULL);
+    (void)pthread_cond_destroy(&compressor->changed);
+    (void)pthread_mutex_destroy(&compressor->mutex);
+    free(compressor->threads);
+    free(compressor);
+}
+
+static bool submit_raw_of(Compressor *compressor, const Archive *archive,
+                          const TimelineInventory *timeline, Error *err)
+{
+    InventoryNewest raw = timeline->complete[WAL_RAW];
+    InventoryNewest packed = timeline->complete[compressor->spec.method];
+    if (!raw.any || !packed.any)
+        return true; /* an archive that never was compressed stays as it is */
+    SegNo lowest = packed.segno > LOOK_BACK ? packed.segno - LOOK_BACK : 0;
+    SegNo highest = raw.segno;
+    /* Newer ones than the newest compressed first: a long raw tail is not ours to compress at once.
+     */
+    if (highest > packed.segno + LOOK_BACK)
+        highest = packed.segno + LOOK_BACK;
+    for (SegNo segno = lowest; segno <= highest; segno++) {
+        char name[WAL_FILE_NAME_SIZE];
+        bool exists;
+        uint64_t size;
+        wal_segment_name(timeline->timeline, segno, archive->segment_size, WAL_RAW, false, name);
+        if (!file_status(&archive->dir, name, &exists, &size, err))
+            return false;
+        if (exists && size == archive->segment_size &&
+            !compressor_submit(compressor, timeline->timeline, segno))
+            return true; /* a worker failed: the caller hears it from compressor_error */
+    }
+    return true;
+}
+
+bool compressor_submit_leftovers(Compressor *compressor, const Archive *archive, Error *err)
+{
+    Inventory inventory;
+    if (!inventory_scan(&archive->dir, archive->segment_size, &inventory, err))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < inventory.count; i++)
+        ok = submit_raw_of(compressor, archive, &inventory.timelines[i], err);
+    inventory_free(&inventory);
+    return ok;
+}
+
+bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeline, SegNo segno,
+                      uint64_t length, Error *err)
+{
+    char raw[WAL_FILE_NAME_SIZE];
+    char packed[WAL_FILE_NAME_SIZE];
+    wal_segment_name(timeline, segno, archive->segment_size, WAL_RAW, true, raw);
+    wal_segment_name(timeline, segno, archive->segment_size, spec.method, true, packed);
+    /* An older one, of a run that began at the same segment, holds a prefix of this one. */
+    return durable_remove(&archive->dir, packed, err) &&
+           compress_job_run(archive, spec, raw, packed, length, NULL, err);
+}

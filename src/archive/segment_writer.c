@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See segment_writer.h. Writes are whole blocks, because O_DIRECT wants them. The block that holds
+ * the current end is therefore written again as it fills, always with the same bytes in front: a
+ * torn write leaves 512-byte sectors of the old or the new version, which agree on everything
+ * acknowledged.
+ *
+ * Behind the end, a new file gets zeros. A file of an earlier run keeps what it has: bytes that
+ * were acknowledged but lie in a record that is not whole yet are not proven, and must survive
+ * until they have arrived again.
+ */
+#include "walrx/archive/segment_writer.h"
+
+#include "walrx/archive/quarantine.h"
+#include "walrx/archive/segment_file.h"
+#include "walrx/base/ring.h"
+#include "walrx/os/durable.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t block_floor(uint64_t position)
+{
+    return position - position % WRITER_BLOCK;
+}
+
+static uint64_t block_ceil(uint64_t position)
+{
+    return block_floor(position + WRITER_BLOCK - 1);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+bool writer_init(SegmentWriter *writer, const Archive *archive, Error *err)
+{
+    *writer = (SegmentWriter){.archive = archive, .direct = true, .fd = -1};
+    void *memory;
+    if (posix_memalign(&memory, WRITER_BLOCK, RING_EXTENT) != 0)
+        return error_set(err, ERROR_MEMORY, "out of memory for the segment writer");
+    writer->bounce = memory;
+    return true;
+}
+
+void writer_deinit(SegmentWriter *writer)
+{
+    file_close(&writer->archive->dir, writer->fd);
+    writer->fd = -1;
+    free(writer->bounce);
+    writer->bounce = NULL;
+}
+
+void writer_start(SegmentWriter *writer, Timeline timeline, Lsn lsn, const PartialTrust *trust)
+{
+    assert(writer->fd < 0);
+    assert(segment_offset(lsn, writer->archive->segment_size) == 0);
+    writer->timeline = timeline;
+    writer->position = lsn;
+    writer->reopened_end = trust->exists ? lsn + writer->archive->segment_size : lsn;
+    writer->proven_begin = trust->proven_begin;
+    writer->proven_end = trust->proven_end;
+}
+
+static bool open_existing(SegmentWriter *writer, Error *err)
+{
+    const Dir *dir = &writer->archive->dir;
+    if (writer->direct) {
+        if (file_open(dir, writer->partial_name, FILE_WRITE_DIRECT, &writer->fd, err))
+            return true;
+        if (err->os_errno != EINVAL)
+            return false;
+        writer->direct = false;
+    }
+    return file_open(dir, writer->partial_name, FILE_WRITE, &writer->fd, err);
+}
+
+static bool create_segment(SegmentWriter *writer, Error *err)
+{
+    const Archive *archive = writer->archive;
+    char temporary[WAL_FILE_NAME_SIZE + 8];
+    int fd;
+    bool exists;
+    (void)snprintf(temporary, sizeof(temporary), "%s%s", writer->partial_name, ARCHIVE_TEMP_SUFFIX);
+    if (!file_open(&archive->private, temporary, FILE_CREATE, &fd, err))
+        return false;
+    bool ok = file_allocate(&archive->private, temporary, fd, archive->segment_size, err);
+    file_close(&archive->private, fd);
+    if (!ok || !durable_publish(&archive->private, temporary, &archive->dir, writer->partial_name,
+                                &exists, err))
+        return false;
+    if (exists)
+        return error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
+                         archive->dir.path, writer->partial_name);
+    return true;
+}
+
+static bool open_segment(SegmentWriter *writer, Error *err)
+{
+    const Archive *archive = writer->archive;
+    writer->segno = segment_of(writer->position, archive->segment_size);
+    wal_segment_name(writer->timeline, writer->segno, archive->segment_size, WAL_RAW, true,
+                     writer->partial_name);
+    if (writer->position >= writer->reopened_end && !create_segment(writer, err))
+        return false;
+    return open_existing(writer, err);
+}
+
+/* One aligned write at `lsn`. Falls back to buffered writes where the filesystem takes O_DIRECT at
+ * open but not for the write. */
+static bool write_aligned(SegmentWriter *writer, const struct iovec *parts, int count, Lsn lsn,
+                          Error *err)
+{
+    const Dir *dir = &writer->archive->dir;
+    uint64_t offset = segment_offset(lsn, writer->archive->segment_size);
+    if (!file_write_at(dir, writer->partial_name, writer->fd, parts, count, offset, err)) {
+        if (!writer->direct || err->os_errno != EINVAL)
+            return false;
+        writer->direct = false;
+        file_close(dir, writer->fd);
+        writer->fd = -1;
+        if (!open_existing(writer, err) ||
+            !file_write_at(dir, writer->partial_name, writer->fd, parts, count, offset, err))
+            return false;
+    }
+    if (!writer->direct)
+        file_write_back_early(writer->fd, offset, parts[0].iov_len);
+    return true;
+}
+
+/* Reads whole blocks of the open file into the bounce buffer. */
+static bool read_blocks(SegmentWriter *writer, Lsn begin, Lsn end, Error *err)
+{
+    size_t wanted = (size_t)(end - begin);
+    size_t count;
+    if (!file_read_at(&writer->archive->dir, writer->partial_name, writer->fd, writer->bounce,
+                      wanted, segment_offset(begin, writer->archive->segment_size), &count, err))
+        return false;
+    if (count != wanted)
+        return error_set(err, ERROR_STORAGE, "file \"%s/%s\" became shorter while it was open",
+                         writer->archive->dir.path, writer->partial_name);
+    return true;
+}
+
+/* Writes [begin, end) in whole blocks; `data` holds the bytes from data_lsn on. */
+static bool write_range(SegmentWriter *writer, const uint8_t *data, Lsn data_lsn, Lsn begin,
+                        Lsn end, Error *err)
+{
+    Lsn first = block_floor(begin);
+    Lsn tail = block_floor(end);
+    struct iovec parts[2];
+    int count = 0;
+    if (tail > first) {
+        parts[count].iov_base = (void *)(uintptr_t)(data + (first - data_lsn));
+        parts[count++].iov_len = (size_t)(tail - first);
+    }
+    if (end > tail) {
+        size_t used = (size_t)(end - tail);
+        if (tail < writer->reopened_end) {
+            if (!read_blocks(writer, tail, tail + WRITER_BLOCK, err))
+                return false;
+        } else {
+            memset(writer->bounce + used, 0, WRITER_BLOCK - used);
+        }
+        memcpy(writer->bounce, data + (tail - data_lsn), used);
+        parts[count].iov_base = writer->bounce;
+        parts[count++].iov_len = WRITER_BLOCK;
+    }
+    return write_aligned(writer, parts, count, first, err);
+}
+
+static bool compare_range(SegmentWriter *writer, const uint8_t *data, Lsn data_lsn, Lsn begin,
+                          Lsn end, Error *err)
+{
+    Lsn first = block_floor(begin);
+    if (!read_blocks(writer, first, block_ceil(end), err))
+        return false;
+    const uint8_t *disk = writer->bounce + (begin - first);
+    const uint8_t *received = data + (begin - data_lsn);
+    for (Lsn lsn = begin; lsn < end; lsn++, disk++, received++) {
+        if (*disk == *received)
+            continue;
+        char text[LSN_TEXT_SIZE];
+        error_set(err, ERROR_ARCHIVE,
+                  "the server's WAL differs from the archived file \"%s/%s\" at %s: the archive "
+                  "has 0x%02X, the server sends 0x%02X",
+                  writer->archive->dir.path, writer->partial_name, lsn_format(lsn, text), *disk,
+                  *received);
+        error_detail(err, "The archived bytes are a whole record with a correct checksum. Nothing "
+                          "was changed.");
+        return error_hint(err, "The server was restored, or is another branch of the cluster: "
+                               "receive from it into another directory.");
+    }
+    return true;
+}
+
+bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *err)
+{
+    Lsn position = writer->position;
+    Lsn data_lsn = block_floor(position);
+    assert(end > position && end - data_lsn <= RING_EXTENT);
+    if (writer->fd < 0 && !open_segment(writer, err))
+        return false;
+    Lsn head_end = earlier(end, writer->proven_begin);
+    if (position < head_end && !write_range(writer, data, data_lsn, position, head_end, err))
+        return false;
+    Lsn compare_from = later(position, writer->proven_begin);
+    Lsn compare_to = earlier(end, writer->proven_end);
+    if (compare_from < compare_to &&
+        !compare_range(writer, data, data_lsn, compare_from, compare_to, err))
+        return false;
+    Lsn write_from = later(position, writer->proven_end);
+    if (write_from < end && !write_range(writer, data, data_lsn, write_from, end, err))
+        return false;
+    writer->position = end;
+    return true;
+}
+
+bool writer_sync(SegmentWriter *writer, Error *err)
+{
+    return writer->fd < 0 ||
+           durable_file(&writer->archive->dir, writer->partial_name, writer->fd, err);
+}
+
+/* The segment is there already, in some form: equal or different? */
+static bool settle_duplicate(SegmentWriter *writer, WalCompression form, Error *err)
+{
+    const Archive *archive = writer->archive;
+    char existing[WAL_FILE_NAME_SIZE];
+    uint64_t length[2];
+    uint32_t crc[2];
+    wal_segment_name(writer->timeline, writer->segno, archive->segment_size, form, false, existing);
+    if (!segment_file_checksum(&archive->dir, existing, form, &length[0], &crc[0], err) ||
+        !segment_file_checksum(&archive->dir, writer->partial_name, WAL_RAW, &length[1], &crc[1],
+                               err))
+        return false;
+    if (length[0] == length[1] && crc[0] == crc[1])
+        return durable_remove(&archive->dir, writer->partial_name, err);
+    if (!quarantine_move(archive, &archive->dir, writer->partial_name, existing, err))
+        return false;
+    error_set(err, ERROR_ARCHIVE,
+              "segment \"%s/%s\" is archived already with other content than the server sends",
+              archive->dir.path, existing);
+    error_detail(err, "The received segment is in \"%s/%s\"; the archived one was not changed.",
+                 archive->private.path, QUARANTINE_DIR);
+    return error_hint(err, "Find out which of the two belongs to the cluster you want to keep "
+                           "(pg_waldump shows the records) before receiving again.");
+}
+
+bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err)
+{
+    const Archive *archive = writer->archive;
+    char final[WAL_FILE_NAME_SIZE];
+    bool found;
+    bool exists = false;
+    WalCompression form;
+    assert(writer->fd >= 0);
+    assert(segment_offset(writer->position, archive->segment_size) == 0);
+    if (!durable_file(&archive->dir, writer->partial_name, writer->fd, err))
+        return false;
+    file_close(&archive->dir, writer->fd);
+    writer->fd = -1;
+    if (!segment_file_find(&archive->dir, writer->timeline, writer->segno, archive->segment_size,
+                           &found, &form, err))
+        return false;
+    *ret_new = !found;
+    if (found)
+        return settle_duplicate(writer, form, err);
+    wal_segment_name(writer->timeline, writer->segno, archive->segment_size, WAL_RAW, false, final);
+    if (!durable_publish(&archive->dir, writer->partial_name, &archive->dir, final, &exists, err))
+        return false;
+    *ret_new = !exists;
+    return !exists || settle_duplicate(writer, WAL_RAW, err);
+}
+
+bool writer_close(SegmentWriter *writer, Error *err)
+{
+    if (writer->fd < 0)
+        return true;
+    bool ok = durable_file(&writer->archive->dir, writer->partial_name, writer->fd, err);
+    file_close(&writer->archive->dir, writer->fd);
+    writer->fd = -1;
+    return ok;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See files.h. Each wrapper loops over EINTR and short transfers itself, so that callers see either
+ * the whole effect or an error that names the file.
+ */
+#include "walrx/os/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int kernel_openat(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    return openat(dir_fd, name, flags, mode);
+}
+
+static int kernel_renameat2(int from_fd, const char *from, int to_fd, const char *to,
+                            unsigned flags)
+{
+    return renameat2(from_fd, from, to_fd, to, flags);
+}
+
+const FileTable *file_table_kernel(void)
+{
+    static const FileTable table = {
+        .openat = kernel_openat,
+        .close = close,
+        .pread = pread,
+        .pwritev = pwritev,
+        .fdatasync = fdatasync,
+        .fsync = fsync,
+        .fallocate = fallocate,
+        .ftruncate = ftruncate,
+        .renameat2 = kernel_renameat2,
+        .unlinkat = unlinkat,
+        .mkdirat = mkdirat,
+    };
+    return &table;
+}
+
+/* Runs a call that returns -1 and errno again while a signal interrupts it. */
+#define RETRY_EINTR(result, call)                                                                  \
+    do {                                                                                           \
+        (result) = (call);                                                                         \
+    } while ((result) < 0 && errno == EINTR)
+
+static bool file_error(Error *err, int os_errno, const char *doing, const Dir *dir,
+                       const char *name)
+{
+    error_set_errno(err, ERROR_STORAGE, os_errno, "could not %s file \"%s/%s\"", doing, dir->path,
+                    name);
+    if (os_errno == ENOSPC || os_errno == EDQUOT)
+        error_hint(err, "Make room on the filesystem of the archive, then start again: nothing "
+                        "that was acknowledged is lost.");
+    return false;
+}
+
+bool dir_open(const char *path, bool sync, const FileTable *files, Dir *ret, Error *err)
+{
+    Dir dir = {.fd = -1, .sync = sync, .file_mode = 0600, .files = files};
+    if (strlen(path) >= sizeof(dir.path) - 64)
+        return error_set(err, ERROR_USAGE, "directory name is too long: \"%.100s...\"", path);
+    (void)snprintf(dir.path, sizeof(dir.path), "%s", path); /* length checked above */
+    RETRY_EINTR(dir.fd, files->openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+    if (dir.fd < 0) {
+        error_set_errno(err, ERROR_USAGE, errno, "could not open directory \"%s\"", path);
+        return error_hint(err, "The directory must exist and belong to the user who receives; "
+                               "walrx does not create it.");
+    }
+    *ret = dir;
+    return true;
+}
+
+bool dir_open_inside(const Dir *parent, const char *name, bool create, Dir *ret, bool *ret_created,
+                     Error *err)
+{
+    Dir dir = *parent;
+    bool created = false;
+    int written = snprintf(dir.path, sizeof(dir.path), "%s/%s", parent->path, name);
+    if (written < 0 || (size_t)written >= sizeof(dir.path))
+        return error_set(err, ERROR_USAGE, "directory name is too long: \"%.100s...\"",
+                         parent->path);
+    if (create) {
+        mode_t mode = (parent->file_mode & 0040) ? 0750 : 0700;
+        if (parent->files->mkdirat(parent->fd, name, mode) == 0)
+            created = true;
+        else if (errno != EEXIST)
+            return error_set_errno(err, ERROR_STORAGE, errno, "could not create directory \"%s\"",
+                                   dir.path);
+    }
+    RETRY_EINTR(dir.fd, parent->files->openat(parent->fd, name,
+                                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0));
+    if (dir.fd < 0 && (create || errno != ENOENT))
+        return error_set_errno(err, ERROR_STORAGE, errno, "could not open directory \"%s\"",
+                               dir.path);
+    if (created && parent->sync && parent->files->fsync(parent->fd) != 0) {
+        error_set_errno(err, ERROR_STORAGE, errno, "could not fsync directory \"%s\"",
+                        parent->path);
+        dir_close(&dir);
+        return false;
+    }
+    *ret = dir;
+    if (ret_created != NULL)
+        *ret_created = created;
+    return true;
+}
+
+void dir_close(Dir *dir)
+{
+    if (dir->fd >= 0)
+        (void)dir->files->close(dir->fd); /* a directory opened for reading has nothing to lose */
+    dir->fd = -1;
+}
+
+bool dir_let_group_read(Dir *dir, Dir *inside, Error *err)
+{
+    if (fchmod(inside->fd, 0750) != 0)
+        return error_set_errno(err, ERROR_STORAGE, errno,
+                               "could not change the mode of directory \"%s\"", inside->path);
+    dir->file_mode = 0640;
+    inside->file_mode = 0640;
+    return true;
+}
+
+void dir_remove_empty(const Dir *dir, const char *name)
+{
+    (void)dir->files->unlinkat(dir->fd, name, AT_REMOVEDIR);
+}
+
+bool dir_visit(const Dir *dir, DirVisit visit, void *context, Error *err)
+{
+    /* A descriptor of its own: reading moves the position, and closedir closes it. */
+    int fd;
+    RETRY_EINTR(fd, dir->files->openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    if (stream == NULL) {
+        int saved = errno;
+        if (fd >= 0)
+            (void)dir->files->close(fd);
+        return error_set_errno(err, ERROR_STORAGE, saved, "could not read directory \"%s\"",
+                               dir->path);
+    }
+    bool ok = true;
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(stream);
+        if (entry == NULL) {
+            if (errno != 0)
+                ok = error_set_errno(err, ERROR_STORAGE, errno, "could not read directory \"%s\"",
+                                     dir->path);
+            break;
+        }
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (!visit(context, entry->d_name))
+            break;
+    }
+    (void)closedir(stream);
+    return ok;
+}
+
+bool file_status(const Dir *dir, const char *name, bool *ret_exists, uint64_t *ret_size, Error *err)
+{
+    struct stat status;
+    if (fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno != ENOENT)
+            return file_error(err, errno, "stat", dir, name);
+        *ret_exists = false;
+        *ret_size = 0;
+        return true;
+    }
+    *ret_exists = true;
+    *ret_size = (uint64_t)status.st_size;
+    return true;
+}
+
+bool file_open(const Dir *dir, const char *name, FileOpen how, int *ret_fd, Error *err)
+{
+    static const int flags_of[] = {
+        [FILE_READ] = O_RDONLY,
+        [FILE_WRITE] = O_RDWR,
+        [FILE_WRITE_DIRECT] = O_RDWR | O_DIRECT,
+        [FILE_CREATE] = O_RDWR | O_CREAT | O_TRUNC,
+    };
+    int fd;
+    RETRY_EINTR(fd, dir->files->openat(dir->fd, name, flags_of[how] | O_CLOEXEC | O_NOFOLLOW,
+                                       dir->file_mode));
+    if (fd < 0)
+        return file_error(err, errno, how == FILE_CREATE ? "create" : "open", dir, name);
+    *ret_fd = fd;
+    return true;
+}
+
+void file_close(const Dir *dir, int fd)
+{
+    if (fd >= 0)
+        (void)dir->files->close(fd);
+}
+
+bool file_read_at(const Dir *dir, const char *name, int fd, void *buffer, size_t count,
+                  uint64_t offset, size_t *ret_count, Error *err)
+{
+    size_t done = 0;
+    while (done < count) {
+        ssize_t n;
+        RETRY_EINTR(
+            n, dir->files->pread(fd, (char *)buffer + done, count - done, (off_t)(offset + done)));
+        if (n < 0)
+            return file_error(err, errno, "read", dir, name);
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    *ret_count = done;
+    return true;
+}
+
+bool file_write_at(const Dir *dir, const char *name, int fd, const struct iovec *parts,
+                   int part_count, uint64_t offset, Error *err)
+{
+    struct iovec left[2];
+    if (part_count < 1 || part_count > 2)
+        return error_set(err, ERROR_STORAGE, "could not write file \"%s/%s\": %d parts", dir->path,
+                         name, part_count);
+    memcpy(left, parts, (size_t)part_count * sizeof(left[0]));
+    int first = 0;
+    while (first < part_count) {
+        ssize_t n;
+        RETRY_EINTR(n, dir->files->pwritev(fd, left + first, part_count - first, (off_t)offset));
+        if (n < 0)
+            return file_error(err, errno, "write", dir, name);
+        if (n == 0)
+            return file_error(err, ENOSPC, "write", dir, name);
+        offset += (uint64_t)n;
+        size_t taken = (size_t)n;
+        while (first < part_count && taken >= left[first].iov_len) {
+            taken -= left[first].iov_len;
+            first++;
+        }
+        if (first < part_count) {
+            left[first].iov_base = (char *)left[first].iov_base + taken;
+            left[first].iov_len -= taken;
+        }
+    }
+    return true;
+}
+
+bool file_allocate(const Dir *dir, const char *name, int fd, uint64_t size, Error *err)
+{
+    int rc;
+    RETRY_EINTR(rc, dir->files->fallocate(fd, 0, 0, (off_t)size));
+    if (rc == 0)
+        return true;
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+        return file_error(err, errno, "allocate", dir, name);
+    return file_truncate(dir, name, fd, size, err);
+}
+
+bool file_truncate(const Dir *dir, const char *name, int fd, uint64_t size, Error *err)
+{
+    int rc;
+    RETRY_EINTR(rc, dir->files->ftruncate(fd, (off_t)size));
+    if (rc != 0)
+        return file_error(err, errno, "set the size of", dir, name);
+    return true;
+}
+
+void file_write_back_early(int fd, uint64_t offset, uint64_t count)
+{
+    (void)sync_file_range(fd, (off64_t)offset, (off64_t)count, SYNC_FILE_RANGE_WRITE);
+}

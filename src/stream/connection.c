@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See connection.h. libpq's asynchronous calls throughout (libpq-async, libpq-connect in the
+ * documentation of PostgreSQL 15): the socket is polled here, together with the signals.
+ */
+#include "walrx/stream/connection.h"
+
+#include "connection_internal.h"
+
+#include "walrx/os/clock.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Copies a message of libpq or the server without its final newline. */
+static void copy_line(char *buffer, size_t capacity, const char *text)
+{
+    (void)snprintf(buffer, capacity, "%s", text != NULL ? text : "");
+    size_t length = strlen(buffer);
+    while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == ' '))
+        buffer[--length] = '\0';
+}
+
+static bool lost(Connection *connection, const char *doing, Error *err)
+{
+    char text[ERROR_MESSAGE_SIZE / 2];
+    copy_line(text, sizeof(text), PQerrorMessage(connection->pg));
+    return error_set(err, ERROR_RETRY, "%s: %s", doing, text[0] != '\0' ? text : "connection lost");
+}
+
+static uint64_t deadline_of(const Connection *connection)
+{
+    return connection->timeout_ms == 0 ? UINT64_MAX : clock_monotonic_ms() + connection->timeout_ms;
+}
+
+static bool wait_for(Connection *connection, short events, uint64_t deadline, const char *doing,
+                     Error *err)
+{
+    switch (control_wait(connection->control, PQsocket(connection->pg), events, deadline)) {
+    case CONTROL_READY:
+        return true;
+    case CONTROL_STOP:
+        return error_set(err, ERROR_STOPPED, "stopped while %s", doing);
+    case CONTROL_TIMEOUT:
+        break;
+    }
+    return error_set(err, ERROR_RETRY, "no answer from the server within %llu ms while %s",
+                     (unsigned long long)connection->timeout_ms, doing);
+}
+
+/* The error the server sent with a result. */
+static bool server_error(const PGresult *result, const char *command, Error *err)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    char text[ERROR_MESSAGE_SIZE / 2];
+    copy_line(text, sizeof(text), PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    if (text[0] == '\0')
+        copy_line(text, sizeof(text), PQresultErrorMessage(result));
+    error_set(err, sqlstate != NULL ? sqlstate_class(sqlstate) : ERROR_RETRY,
+              "could not send replication command \"%.*s\": ERROR:  %s", (int)strcspn(command, " "),
+              command, text);
+    if (sqlstate != NULL)
+        (void)snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
+    if (detail != NULL)
+        error_detail(err, "%s", detail);
+    if (hint != NULL)
+        error_hint(err, "%s", hint);
+    return false;
+}
+
+static void drop_result(Connection *connection)
+{
+    PQclear(connection->result);
+    connection->result = NULL;
+}
+
+/* Waits for the next result; *ret NULL when the command is over. */
+static bool next_result(Connection *connection, const char *doing, PGresult **ret, Error *err)
+{
+    uint64_t deadline = deadline_of(connection);
+    while (PQisBusy(connection->pg)) {
+        if (!wait_for(connection, POLLIN, deadline, doing, err))
+            return false;
+        if (!PQconsumeInput(connection->pg))
+            return lost(connection, doing, err);
+    }
+    *ret = PQgetResult(connection->pg);
+    return true;
+}
+
+static bool send_query(Connection *connection, const char *command, Error *err)
+{
+    drop_result(connection);
+    if (!PQsendQuery(connection->pg, command))
+        return lost(connection, "could not send a replication command", err);
+    uint64_t deadline = deadline_of(connection);
+    for (;;) {
+        int left = PQflush(connection->pg);
+        if (left == 0)
+            return true;
+        if (left < 0)
+            return lost(connection, "could not send a replication command", err);
+        if (!wait_for(connection, POLLOUT | POLLIN, deadline, "sending a command", err))
+            return false;
+        if (!PQconsumeInput(connection->pg))
+            return lost(connection, "could not send a replication command", err);
+    }
+}
+
+/* A walsender answers a command with one to three results. */
+#define MAX_RESULTS 16
+
+/* What one result means for collect: false ends it with *err. */
+static bool take_result(Connection *connection, PGresult *result, const char *command, Error *err)
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK && connection->result == NULL) {
+        connection->result = result; /* freed with the next command */
+        return true;
+    }
+    bool ok = true;
+    if (status == PGRES_COPY_IN)
+        ok = connection_end_copy(connection, err); /* the server ended COPY first: so do we */
+    else if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+        ok = error_set(err, ERROR_PROTOCOL, "the server started COPY where none was asked for");
+    else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+        ok = server_error(result, command, err);
+    PQclear(result);
+    return ok;
+}
+
+/* Reads results up to the end of the command; keeps the first row set. After the server's error the
+ * rest is read too, so that the connection stays usable. */
+static bool collect(Connection *connection, const char *command, Error *err)
+{
+    bool ok = true;
+    for (int i = 0; i < MAX_RESULTS; i++) {
+        PGresult *result;
+        Error later;
+        Error *into = ok ? err : &later;
+        if (!next_result(connection, "waiting for an answer", &result, into))
+            return false;
+        if (result == NULL)
+            return ok;
+        if (!take_result(connection, result, command, into)) {
+            if (into->class == ERROR_PROTOCOL)
+                return false;
+            ok = false;
+        }
+        if (PQstatus(connection->pg) == CONNECTION_BAD)
+            return ok ? lost(connection, "could not read an answer", err) : false;
+    }
+    return error_set(err, ERROR_PROTOCOL, "the server's answer to \"%.*s\" does not end",
+                     (int)strcspn(command, " "), command);
+}
+
+static void first_row(const PGresult *result, ResultRow *ret)
+{
+    *ret = (ResultRow){.count = 0};
+    if (result == NULL || PQntuples(result) == 0)
+        return;
+    int fields = PQnfields(result);
+    for (int i = 0; i < fields && i < RESULT_MAX_COLUMNS; i++) {
+        bool null = PQgetisnull(result, 0, i);
+        ret->values[i] = null ? NULL : PQgetvalue(result, 0, i);
+        ret->lengths[i] = null ? 0 : (size_t)PQgetlength(result, 0, i);
+        ret->count++;
+    }
+}
+
+bool connection_query(Connection *connection, const char *command, ResultRow *ret, Error *err)
+{
+    if (!send_query(connection, command, err) || !collect(connection, command, err))
+        return false;
+    first_row(connection->result, ret);
+    return true;
+}
+
+bool connection_execute(Connection *connection, const char *command, Error *err)
+{
+    ResultRow ignored;
+    return connection_query(connection, command, &ignored, err);
+}
+
+bool connection_start_copy(Connection *connection, const char *command, bool *ret_copying,
+                           Error *err)
+{
+    PGresult *result;
+    if (!send_query(connection, command, err) ||
+        !next_result(connection, "starting to stream", &result, err))
+        return false;
+    if (result == NULL)
+        return lost(connection, "no answer to START_REPLICATION", err);
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COPY_BOTH) {
+        PQclear(result);
+        *ret_copying = true;
+        return true;
+    }
+    if (status == PGRES_TUPLES_OK) {
+        connection->result = result;
+        *ret_copying = false;
+        return true;
+    }
+    (void)server_error(result, command, err);
+    PQclear(result);
+    if (PQstatus(connection->pg) != CONNECTION_BAD) {
+        Error later;
+        (void)!collect(connection, command, &later); /* the first error is the one to tell */
+    }
+    return false;
+}
+
+CopyRead connection_read(Connection *connection, const void **ret_data, size_t *ret_length,
+                         Error *err)
+{
+    char *message = NULL;
+    int length = PQgetCopyData(connection->pg, &message, 1);
+    if (length == 0) {
+        /* Nothing whole in libpq's buffer: take what the socket has, without waiting. */
+        if (!PQconsumeInput(connection->pg)) {
+            (void)lost(connection, "could not receive data from WAL stream", err);
+            return COPY_READ_FAILED;
+        }
+        length = PQgetCopyData(connection->pg, &message, 1);
+    }
+    if (length > 0) {
+        connection->message = message;
+        *ret_data = message;
+        *ret_length = (size_t)length;
+        return COPY_READ_DATA;
+    }
+    if (length == 0)
+        return COPY_READ_EMPTY;
+    if (length == -1)
+        return COPY_READ_END;
+    (void)lost(connection, "could not read COPY data", err);
+    return COPY_READ_FAILED;
+}
+
+void connection_release(Connection *connection)
+{
+    PQfreemem(connection->message);
+    connection->message = NULL;
+}
+
+bool connection_flush(Connection *connection, Error *err)
+{
+    int left = PQflush(connection->pg);
+    if (left < 0)
+        return lost(connection, "could not send feedback packet", err);
+    connection->wants_write = left > 0;
+    return true;
+}
+
+bool connection_send(Connection *connection, const void *data, size_t length, Error *err)
+{
+    if (length > MAX_SEND_BYTES)
+        return error_set(err, ERROR_PROTOCOL, "feedback packet of %zu bytes", length);
+    int rc = PQputCopyData(connection->pg, data, (int)length);
+    if (rc < 0)
+        return lost(connection, "could not send feedback packet", err);
+    if (rc == 0) {
+        /* libpq's buffer is full: the server has not read our feedback for long. A newer packet
+         * replaces this one later. */
+        connection->wants_write = true;
+        return true;
+    }
+    return connection_flush(connection, err);
+}
+
+bool connection_wants_write(const Connection *connection)
+{
+    return connection->wants_write;
+}
+
+int connection_fd(const Connection *connection)
+{
+    return PQsocket(connection->pg);
+}
+
+bool connection_end_copy(Connection *connection, Error *err)
+{
+    if (PQputCopyEnd(connection->pg, NULL) < 0)
+        return lost(connection, "could not send copy-end packet", err);
+    return connection_flush(connection, err);
+}
+
+bool connection_end_of_stream(Connection *connection, ResultRow *ret_row, Error *err)
+{
+    /* Where the timeline had nothing to stream, its row was read by connection_start_copy. */
+    if (!collect(connection, "START_REPLICATION", err))
+        return false;
+    first_row(connection->result, ret_row);
+    return true;
+}
+
+int connection_server_version(const Connection *connection)
+{
+    return PQserverVersion(connection->pg);
+}
+
+bool connection_in_recovery(Connection *connection, bool *ret, Error *err)
+{
+    /* Reported by the server itself from 14 on; before, recovery shows as read-only transactions,
+     * as libpq's target_session_attrs takes it (fe-connect.c, PostgreSQL 15). */
+    const char *standby = PQparameterStatus(connection->pg, "in_hot_standby");
+    if (standby != NULL) {
+        *ret = strcmp(standby, "on") == 0;
+        return true;
+    }
+    ResultRow row;
+    if (!connection_query(connection, "SHOW transaction_read_only", &row, err))
+        return false;
+    *ret = row.count > 0 && row.lengths[0] == 2 && memcmp(row.values[0], "on", 2) == 0;
+    return true;
+}
+
+uint64_t connection_timeout(const Connection *connection)
+{
+    return connection->timeout_ms;
+}
+
+const char *connection_peer(const Connection *connection)
+{
+    return connection->peer;
+}
+
+void connection_close(Connection *connection)
+{
+    if (connection == NULL)
+        return;
+    connection_release(connection);
+    drop_result(connection);
+    PQfinish(connection->pg);
+    free(connection);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See receiver.h: the run around the sessions, from opening the archive to the last segment's
+ * compression.
+ */
+#include "walrx/stream/receiver.h"
+
+#include "receiver_internal.h"
+
+#include "walrx/os/clock.h"
+#include "walrx/os/log.h"
+#include "walrx/os/notify.h"
+
+#include <stdlib.h>
+
+#define FIRST_DELAY_MS 250
+#define MAX_DELAY_MS 30000
+
+static bool receiver_open(Receiver *receiver, Error *err)
+{
+    const ReceiverOptions *options = receiver->options;
+    MachineConfig machine = {
+        .no_loop = options->no_loop,
+        .as_pg_receivewal = options->as_pg_receivewal,
+        .first_delay_ms = FIRST_DELAY_MS,
+        .max_delay_ms = MAX_DELAY_MS,
+        .seed = clock_seed(),
+    };
+    machine_init(&receiver->machine, &machine);
+    receiver->switches = calloc(TIMELINE_MAX_SWITCHES, sizeof(receiver->switches[0]));
+    if (receiver->switches == NULL)
+        return error_set(err, ERROR_MEMORY, "out of memory for timeline history");
+    return connect_options_check(&options->connect, err) && bell_open(&receiver->bell, err) &&
+           archive_open(options->directory, !options->no_sync, file_table_kernel(),
+                        &receiver->archive, err);
+}
+
+/* Lets the workers finish what is queued; a further stop request ends that, and leaves raw segments
+ * for the next start. */
+static int finish_compression(Receiver *receiver, int status)
+{
+    Error error;
+    if (receiver->compressor == NULL)
+        return status;
+    if (status == 3)
+        compressor_abort(receiver->compressor);
+    while (!compressor_idle(receiver->compressor) &&
+           !compressor_error(receiver->compressor, &error)) {
+        if (control_wait(receiver->control, -1, 0, clock_monotonic_ms() + 20) == CONTROL_STOP)
+            compressor_abort(receiver->compressor);
+    }
+    if (compressor_error(receiver->compressor, &error) && status == 0) {
+        log_error(LOG_ERROR, NULL, &error);
+        status = error_exit_status(error.class);
+    }
+    compressor_stop(receiver->compressor);
+    receiver->compressor = NULL;
+    return status;
+}
+
+/* What pg_receivewal leaves behind after a clean stop with compression. */
+static int pack_open_segment(Receiver *receiver, int status)
+{
+    const ReceiverOptions *options = receiver->options;
+    uint32_t size = receiver->archive.segment_size;
+    Error error;
+    if (status != 0 || !options->as_pg_receivewal || options->compress.method == WAL_RAW ||
+        receiver->open_lsn == LSN_INVALID || segment_offset(receiver->open_lsn, size) == 0)
+        return status;
+    if (compress_partial(&receiver->archive, options->compress, receiver->open_timeline,
+                         segment_of(receiver->open_lsn, size),
+                         segment_offset(receiver->open_lsn, size), &error))
+        return 0;
+    log_error(LOG_ERROR, NULL, &error);
+    return 1;
+}
+
+static int receiver_close(Receiver *receiver, int status)
+{
+    store_close(receiver->store);
+    status = finish_compression(receiver, status);
+    status = pack_open_segment(receiver, status);
+    archive_close(&receiver->archive);
+    bell_close(&receiver->bell);
+    free(receiver->switches);
+    return status;
+}
+
+/* A SIGHUP while there is no connection. */
+static void reload_between(Receiver *receiver)
+{
+    if (!receiver->control->reload)
+        return;
+    receiver->control->reload = false;
+    if (receiver->options->reload != NULL)
+        (void)receiver->options->reload(receiver->options->reload_context, &receiver->tunables);
+}
+
+static void tell_retry(const Receiver *receiver, const Error *error, const MachineNext *next)
+{
+    if (!next->tell)
+        return;
+    if (receiver->options->as_pg_receivewal) {
+        log_error(LOG_ERROR, NULL, error);
+        log_line(LOG_NOTICE, NULL, "disconnected; waiting %d seconds to try again",
+                 (int)(next->delay_ms / 1000));
+        return;
+    }
+    const LogField fields[] = {LOG_NUM("retry_ms", next->delay_ms), LOG_END};
+    log_error(LOG_WARNING, fields, error);
+    notify_status("waiting to reconnect: %s", error->message);
+}
+
+static int run_sessions(Receiver *receiver)
+{
+    for (;;) {
+        Error error;
+        if (session_run(receiver, &error))
+            return 0;
+        MachineNext next = machine_after(&receiver->machine, &error);
+        if (!next.retry) {
+            if (next.tell)
+                log_error(LOG_ERROR, NULL, &error);
+            if (next.tell && receiver->options->as_pg_receivewal && receiver->options->no_loop &&
+                receiver->machine.ever_connected)
+                log_line(LOG_ERROR, NULL, "disconnected");
+            return next.exit_status;
+        }
+        tell_retry(receiver, &error, &next);
+        if (control_wait(receiver->control, -1, 0, clock_monotonic_ms() + next.delay_ms) ==
+            CONTROL_STOP)
+            return 0;
+        reload_between(receiver);
+    }
+}
+
+int receiver_run(const ReceiverOptions *options, Control *control)
+{
+    Receiver receiver = {
+        .options = options,
+        .control = control,
+        .tunables = options->tunables,
+        .archive = {.dir = {.fd = -1}, .private = {.fd = -1}, .lock = {.fd = -1}},
+        .bell = {.fd = -1},
+    };
+    Error error;
+    int status;
+    if (receiver_open(&receiver, &error)) {
+        char text[512];
+        log_line(LOG_DEBUG, NULL, "connecting with %s",
+                 connect_options_text(&options->connect, text, sizeof(text)));
+        status = run_sessions(&receiver);
+    } else {
+        log_error(LOG_ERROR, NULL, &error);
+        status = options->as_pg_receivewal ? 1 : error_exit_status(error.class);
+    }
+    return receiver_close(&receiver, status);
+}

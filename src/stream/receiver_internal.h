@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What receiver.c (the whole run), session.c (one connection) and stream.c (one timeline of it)
+ * share. Private to src/stream; everything here belongs to the stream thread.
+ */
+#pragma once
+
+#include "walrx/archive/archive.h"
+#include "walrx/archive/compressor.h"
+#include "walrx/archive/store.h"
+#include "walrx/os/wakeup.h"
+#include "walrx/proto/result.h"
+#include "walrx/proto/timeline.h"
+#include "walrx/stream/machine.h"
+#include "walrx/stream/receiver.h"
+
+typedef struct Receiver {
+    const ReceiverOptions *options;
+    Control *control;
+    ReceiverTunables tunables;
+    Machine machine;
+    Archive archive;
+    Bell bell; /* rung by the store and the workers */
+    /* from the first time the archive is bound */
+    Store *store;
+    Compressor *compressor;
+    /* of the connection in use */
+    Connection *connection; /* NULL between sessions */
+    IdentifySystemResult server;
+    TimelineHistory history; /* of the server's timeline; points into switches */
+    TimelineSwitch *switches;
+    ReadSlotResult slot;
+    /* what this process made durable, kept over connections */
+    Timeline durable_timeline;
+    Lsn durable_lsn; /* LSN_INVALID: nothing yet */
+    /* the open segment after the last session, for the compressed partial of pg_receivewal */
+    Timeline open_timeline;
+    Lsn open_lsn;
+    /* told already */
+    bool told_ready;
+    Timeline told_unknown_timeline;
+    Timeline told_fork_of;
+} Receiver;
+
+/* One connection from connect to its end. True: the run is over (stop, end position). The
+ * connection is closed and everything received is durable on return, also on failure. */
+bool session_run(Receiver *receiver, Error *err) MUST_CHECK;
+
+typedef enum StreamEnd {
+    STREAM_DONE,          /* stop asked for, or the end position reached */
+    STREAM_NEXT_TIMELINE, /* *ret_next tells which, and where */
+} StreamEnd;
+
+/* Streams one timeline from `lsn`, which store_start has been told, until it ends. `floor`: no
+ * flush below is reported. Everything received is durable on return, also on failure. */
+bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, StreamEnd *ret_end,
+                     EndOfTimelineResult *ret_next, Error *err) MUST_CHECK;

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * One timeline's stream: the loop of the stream thread. It reads messages, copies WAL into the
+ * ring, and asks feedback.c what to tell the server; it sleeps in one poll over the socket, the
+ * store's bell and the signals, and never waits for the disk. A full ring is a state: the socket is
+ * left alone until the bell rings.
+ */
+#include "receiver_internal.h"
+
+#include "walrx/os/clock.h"
+#include "walrx/os/log.h"
+#include "walrx/os/notify.h"
+#include "walrx/proto/command.h"
+#include "walrx/proto/copydata.h"
+#include "walrx/stream/feedback.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Messages taken before time and signals are looked at again: at most 32 MB. */
+#define BURST_MESSAGES 256
+/* How long the server may take to end COPY after our CopyDone. */
+#define END_COPY_TIMEOUT_MS 10000
+
+typedef struct Stream {
+    Receiver *receiver;
+    Timeline timeline;
+    Lsn position;   /* next byte expected from the server */
+    Lsn server_end; /* newest known end of the server's WAL */
+    Feedback feedback;
+    const uint8_t *pending; /* rest of a message the ring had no room for */
+    size_t pending_length;
+    Lsn told_segment; /* segments below were logged as finished */
+    uint64_t next_watchdog_ms;
+    uint64_t watchdog_interval_ms;
+    bool alive; /* the server has sent something */
+    bool ended; /* the server ended COPY */
+} Stream;
+
+static bool report_flush(const Receiver *receiver)
+{
+    return receiver->options->slot != NULL || receiver->tunables.synchronous;
+}
+
+static FeedbackConfig feedback_config(const Receiver *receiver, Lsn floor)
+{
+    const ReceiverTunables *tunables = &receiver->tunables;
+    return (FeedbackConfig){
+        .status_interval_ms = tunables->status_interval_ms,
+        .flush_interval_ms = tunables->flush_interval_ms,
+        .receive_timeout_ms = tunables->receive_timeout_ms,
+        .synchronous = tunables->synchronous,
+        .report_flush = report_flush(receiver),
+        .report_apply = tunables->report_apply,
+        .floor = floor,
+    };
+}
+
+static FeedbackPositions positions_now(const Stream *stream)
+{
+    StorePositions store = store_positions(stream->receiver->store);
+    return (FeedbackPositions){
+        .received = store.received, .written = store.written, .flushed = store.flushed};
+}
+
+/* Moves what it can of the message at hand into the ring. False: the ring is full. */
+static bool copy_pending(Stream *stream)
+{
+    while (stream->pending_length > 0) {
+        size_t room;
+        uint8_t *place = store_reserve(stream->receiver->store, &room);
+        if (place == NULL)
+            return false;
+        size_t count = stream->pending_length < room ? stream->pending_length : room;
+        memcpy(place, stream->pending, count);
+        store_publish(stream->receiver->store, count);
+        stream->pending += count;
+        stream->pending_length -= count;
+        stream->position += count;
+    }
+    connection_release(stream->receiver->connection);
+    return true;
+}
+
+static void saw_server_end(Stream *stream, Lsn lsn)
+{
+    if (lsn > stream->server_end)
+        stream->server_end = lsn;
+}
+
+static bool take_message(Stream *stream, const void *data, size_t length, Error *err)
+{
+    CopyMessage message;
+    uint64_t now = clock_monotonic_ms();
+    if (!copy_message_decode(data, length, &message, err))
+        return false;
+    if (!stream->alive)
+        machine_on_streaming(&stream->receiver->machine);
+    stream->alive = true;
+    switch (message.type) {
+    case COPY_WAL_DATA:
+        feedback_on_wal(&stream->feedback, now);
+        saw_server_end(stream, message.as.wal.server_end);
+        if (message.as.wal.start != stream->position) {
+            char got[LSN_TEXT_SIZE];
+            char expected[LSN_TEXT_SIZE];
+            return error_set(err, ERROR_PROTOCOL, "got WAL data for %s, expected %s",
+                             lsn_format(message.as.wal.start, got),
+                             lsn_format(stream->position, expected));
+        }
+        stream->pending = message.as.wal.data;
+        stream->pending_length = message.as.wal.length;
+        return true;
+    case COPY_KEEPALIVE:
+        saw_server_end(stream, message.as.keepalive.server_end);
+        feedback_on_keepalive(&stream->feedback, message.as.keepalive.reply_requested,
+                              stream->position, now);
+        return true;
+    case COPY_STANDBY_STATUS:
+    case COPY_HOT_STANDBY_FEEDBACK:
+        break;
+    }
+    return error_set(err, ERROR_PROTOCOL,
+                     "the server sent a message of type \"%c\", which only a "
+                     "standby sends",
+                     (char)message.type);
+}
+
+static bool at_end_position(const Stream *stream)
+{
+    Lsn end = stream->receiver->options->end_position;
+    return end != LSN_INVALID && end < stream->position;
+}
+
+/* Reads until the socket is empty, the ring full, the stream over, or enough was read for now.
+ * *ret_empty: the socket had nothing more. */
+static bool read_burst(Stream *stream, bool *ret_empty, Error *err)
+{
+    *ret_empty = false;
+    for (int i = 0; i < BURST_MESSAGES; i++) {
+        const void *data;
+        size_t length;
+        if (stream->pending_length > 0 && !copy_pending(stream))
+            return true;
+        if (at_end_position(stream))
+            return true;
+        switch (connection_read(stream->receiver->connection, &data, &length, err)) {
+        case COPY_READ_DATA:
+            if (!take_message(stream, data, length, err))
+                return false;
+            if (!copy_pending(stream))
+                return true;
+            break;
+        case COPY_READ_EMPTY:
+            feedback_on_drained(&stream->feedback);
+            *ret_empty = true;
+            return true;
+        case COPY_READ_END:
+            stream->ended = true;
+            return true;
+        case COPY_READ_FAILED:
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool send_status(Stream *stream, bool ask_reply, Error *err)
+{
+    FeedbackPositions positions = positions_now(stream);
+    CopyMessage message = {.type = COPY_STANDBY_STATUS};
+    uint8_t bytes[COPY_STATUS_SIZE];
+    message.as.status = feedback_message(&stream->feedback, &positions, ask_reply, clock_pg_time(),
+                                         clock_monotonic_ms());
+    size_t length = copy_message_encode(&message, bytes, sizeof(bytes));
+    return connection_send(stream->receiver->connection, bytes, length, err);
+}
+
+static void tell_finished_segments(Stream *stream, Lsn flushed)
+{
+    uint32_t size = stream->receiver->archive.segment_size;
+    LogLevel level = stream->receiver->options->as_pg_receivewal ? LOG_INFO : LOG_DEBUG;
+    while (flushed >= stream->told_segment && flushed - stream->told_segment >= size) {
+        char text[LSN_TEXT_SIZE];
+        stream->told_segment += size;
+        log_line(level, NULL, "finished segment at %s (timeline %u)",
+                 lsn_format(stream->told_segment, text), stream->timeline);
+    }
+}
+
+static void reload(Stream *stream)
+{
+    Receiver *receiver = stream->receiver;
+    receiver->control->reload = false;
+    if (receiver->options->reload == NULL)
+        return;
+    notify_reloading();
+    if (receiver->options->reload(receiver->options->reload_context, &receiver->tunables)) {
+        FeedbackConfig config = feedback_config(receiver, stream->feedback.config.floor);
+        feedback_configure(&stream->feedback, &config);
+    }
+    notify_ready();
+}
+
+/* Decides and acts; *ret_wait_until: when to come back at the latest. */
+static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
+{
+    Receiver *receiver = stream->receiver;
+    StorePositions store = store_positions(receiver->store);
+    if (store.failed) {
+        store_error(receiver->store, err);
+        return false;
+    }
+    if (receiver->compressor != NULL && compressor_error(receiver->compressor, err))
+        return false;
+    if (receiver->control->reload)
+        reload(stream);
+    uint64_t now = clock_monotonic_ms();
+    FeedbackPositions positions = {
+        .received = store.received, .written = store.written, .flushed = store.flushed};
+    tell_finished_segments(stream, positions.flushed);
+    FeedbackDecision decision =
+        feedback_decide(&stream->feedback, &positions, stream->pending_length > 0, now);
+    if (decision.peer_dead)
+        return error_set(err, ERROR_RETRY, "no message from the server for %llu ms",
+                         (unsigned long long)receiver->tunables.receive_timeout_ms);
+    if (decision.request_flush)
+        store_request_flush(receiver->store);
+    if (decision.send_status && !send_status(stream, decision.ask_reply, err))
+        return false;
+    *ret_wait_until = decision.wait_until_ms;
+    if (stream->watchdog_interval_ms > 0) {
+        if (now >= stream->next_watchdog_ms) {
+            notify_watchdog();
+            stream->next_watchdog_ms = now + stream->watchdog_interval_ms;
+        }
+        if (stream->next_watchdog_ms < *ret_wait_until)
+            *ret_wait_until = stream->next_watchdog_ms;
+    }
+    return true;
+}
+
+static int poll_timeout(uint64_t until_ms)
+{
+    uint64_t now = clock_monotonic_ms();
+    if (until_ms == UINT64_MAX)
+        return -1;
+    if (until_ms <= now)
+        return 0;
+    return until_ms - now < INT_MAX ? (int)(until_ms - now) : INT_MAX;
+}
+
+static bool sleep_until(Stream *stream, uint64_t until_ms, Error *err)
+{
+    Receiver *receiver = stream->receiver;
+    short events = 0;
+    if (stream->pending_length == 0)
+        events |= POLLIN;
+    if (connection_wants_write(receiver->connection))
+        events |= POLLOUT;
+    /* A full ring: poll reports a hang-up even without events, so the socket is left out then. */
+    struct pollfd polled[3] = {
+        {.fd = receiver->bell.fd, .events = POLLIN},
+        {.fd = receiver->control->signal_fd, .events = POLLIN},
+        {.fd = events != 0 ? connection_fd(receiver->connection) : -1, .events = events},
+    };
+    (void)poll(polled, 3, poll_timeout(until_ms));
+    if (polled[0].revents != 0)
+        bell_silence(&receiver->bell);
+    if ((polled[2].revents & POLLOUT) != 0)
+        return connection_flush(receiver->connection, err);
+    return true;
+}
+
+/* Until a stop, the end position, the server's end of COPY, or a failure. */
+static bool run_loop(Stream *stream, Error *err)
+{
+    while (control_running(stream->receiver->control)) {
+        bool empty;
+        uint64_t wait_until = 0;
+        if (!read_burst(stream, &empty, err))
+            return false;
+        if (stream->ended || at_end_position(stream))
+            return true;
+        if (!keep_up(stream, &wait_until, err))
+            return false;
+        if ((empty || stream->pending_length > 0) && !sleep_until(stream, wait_until, err))
+            return false;
+    }
+    return true;
+}
+
+/* The server may still send what it had in its buffers: read it away until it ends COPY too, but
+ * not for ever. Everything we promised is reported already, so a failure here loses nothing. */
+static void end_copy(Stream *stream)
+{
+    Receiver *receiver = stream->receiver;
+    uint64_t deadline = clock_monotonic_ms() + END_COPY_TIMEOUT_MS;
+    Error ignored;
+    if (!connection_end_copy(receiver->connection, &ignored))
+        return;
+    for (;;) {
+        const void *data;
+        size_t length;
+        short events = POLLIN;
+        switch (connection_read(receiver->connection, &data, &length, &ignored)) {
+        case COPY_READ_DATA:
+            connection_release(receiver->connection);
+            if (clock_monotonic_ms() >= deadline)
+                return;
+            continue;
+        case COPY_READ_EMPTY:
+            break;
+        case COPY_READ_END:
+        case COPY_READ_FAILED:
+            return;
+        }
+        if (connection_wants_write(receiver->connection))
+            events |= POLLOUT;
+        if (control_wait(receiver->control, connection_fd(receiver->connection), events,
+                         deadline) != CONTROL_READY)
+            return;
+        if (connection_wants_write(receiver->connection) &&
+            !connection_flush(receiver->connection, &ignored))
+            return;
+    }
+}
+
+static bool stop_stream(Stream *stream, Error *err)
+{
+    Receiver *receiver = stream->receiver;
+    char text[LSN_TEXT_SIZE];
+    Error ignored;
+    if (at_end_position(stream))
+        log_line(LOG_INFO, NULL, "stopped log streaming at %s (timeline %u)",
+                 lsn_format(stream->position, text), stream->timeline);
+    else
+        log_line(LOG_INFO, NULL, "received interrupt signal, exiting");
+    notify_stopping();
+    if (!store_finish(receiver->store, err))
+        return false;
+    /* The last report is a courtesy: without it the server only keeps a little more WAL. */
+    if (send_status(stream, false, &ignored))
+        end_copy(stream);
+    return true;
+}
+
+/* What the server says after COPY: another timeline follows, or it is shutting down. */
+static bool read_end(Stream *stream, StreamEnd *ret_end, EndOfTimelineResult *ret_next, Error *err)
+{
+    ResultRow row;
+    char text[2][LSN_TEXT_SIZE];
+    if (!connection_end_of_stream(stream->receiver->connection, &row, err))
+        return false;
+    if (row.count == 0)
+        return error_set(err, ERROR_RETRY, "replication stream was terminated before stop point");
+    if (!result_end_of_timeline(&row, ret_next, err))
+        return false;
+    if (ret_next->next_timeline <= stream->timeline)
+        return error_set(err, ERROR_PROTOCOL,
+                         "server reported unexpected next timeline %u, following timeline %u",
+                         ret_next->next_timeline, stream->timeline);
+    if (ret_next->next_start > stream->position)
+        return error_set(err, ERROR_PROTOCOL,
+                         "server stopped streaming timeline %u at %s, but reported next timeline "
+                         "%u to begin at %s",
+                         stream->timeline, lsn_format(stream->position, text[0]),
+                         ret_next->next_timeline, lsn_format(ret_next->next_start, text[1]));
+    *ret_end = STREAM_NEXT_TIMELINE;
+    return true;
+}
+
+static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
+{
+    Receiver *receiver = stream->receiver;
+    ReplicationCommand command = {
+        .kind = COMMAND_START_PHYSICAL, .start = stream->position, .timeline = stream->timeline};
+    char text[COMMAND_TEXT_SIZE];
+    char lsn[LSN_TEXT_SIZE];
+    if (receiver->options->slot != NULL)
+        (void)snprintf(command.name, sizeof(command.name), "%s", receiver->options->slot);
+    if (!command_format(&command, text, sizeof(text), err) ||
+        !connection_start_copy(receiver->connection, text, ret_copying, err))
+        return false;
+    const LogField fields[] = {LOG_STR("peer", connection_peer(receiver->connection)),
+                               LOG_STR("slot", receiver->options->slot), LOG_END};
+    log_line(LOG_INFO, fields, "starting log streaming at %s (timeline %u)",
+             lsn_format(stream->position, lsn), stream->timeline);
+    FeedbackConfig config = feedback_config(receiver, floor);
+    feedback_start(&stream->feedback, &config, clock_monotonic_ms());
+    if (!receiver->told_ready)
+        notify_ready();
+    receiver->told_ready = true;
+    notify_status("streaming timeline %u from %s", stream->timeline, lsn);
+    return true;
+}
+
+static bool run_stream(Stream *stream, Lsn floor, StreamEnd *ret_end, EndOfTimelineResult *ret_next,
+                       Error *err)
+{
+    bool copying;
+    if (!begin(stream, floor, &copying, err))
+        return false;
+    if (!copying)
+        return read_end(stream, ret_end, ret_next, err);
+    if (!run_loop(stream, err))
+        return false;
+    if (stream->ended)
+        return read_end(stream, ret_end, ret_next, err);
+    *ret_end = STREAM_DONE;
+    return stop_stream(stream, err);
+}
+
+bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, StreamEnd *ret_end,
+                     EndOfTimelineResult *ret_next, Error *err)
+{
+    Stream stream = {
+        .receiver = receiver,
+        .timeline = timeline,
+        .position = lsn,
+        .told_segment = lsn,
+        .watchdog_interval_ms = notify_watchdog_interval_ms(),
+    };
+    bool ok = run_stream(&stream, floor, ret_end, ret_next, err);
+    Error store_failed;
+    /* Whatever ended the stream: what was received becomes durable. Where that fails too, the
+     * disk's error is the one that matters. */
+    if (!store_finish(receiver->store, &store_failed)) {
+        *err = store_failed;
+        ok = false;
+    }
+    StorePositions positions = store_positions(receiver->store);
+    tell_finished_segments(&stream, positions.flushed);
+    receiver->open_timeline = timeline;
+    receiver->open_lsn = stream.position;
+    receiver->durable_timeline = timeline;
+    receiver->durable_lsn = positions.flushed;
+    return ok;
+}
