@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The one table of options: it feeds the parser, --help, the bash completion and the file of
+ * options; a test holds the man pages against it.
+ */
+#pragma once
+
+#include "walrx/base/error.h"
+#include "walrx/codec/codec.h"
+#include "walrx/os/log.h"
+#include "walrx/proto/lsn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Commands as bits, so that an option can belong to several. */
+typedef enum CommandBit {
+    COMMAND_RECEIVE = 1 << 0,
+    COMMAND_SLOT = 1 << 1,
+    COMMAND_FRONT = 1 << 2, /* walrx under the name pg_receivewal */
+} CommandBit;
+
+typedef enum OptionKind {
+    OPTION_FLAG,     /* bool; no value on the command line, on/off in a file of options */
+    OPTION_TEXT,     /* const char * */
+    OPTION_NUMBER,   /* uint64_t within minimum..maximum */
+    OPTION_SIZE,     /* uint64_t bytes within minimum..maximum */
+    OPTION_DURATION, /* uint64_t milliseconds within minimum..maximum; a bare number counts seconds
+                      */
+    OPTION_SECONDS,  /* the same, read as pg_receivewal reads its integers: whole seconds only */
+    OPTION_LSN,      /* Lsn */
+    OPTION_COMPRESS, /* CompressSpec */
+    OPTION_CHOICE,   /* const char *, one of `choices` */
+} OptionKind;
+
+/* The headings of --help. */
+typedef enum OptionGroup {
+    OPTION_GROUP_GENERAL,
+    OPTION_GROUP_CONNECTION,
+    OPTION_GROUP_ACTION,
+} OptionGroup;
+#define OPTION_GROUP_COUNT 3
+
+/* An option may have one row per command where commands differ. */
+typedef struct OptionSpec {
+    const char *name; /* long name without dashes: "status-interval" */
+    char short_name;  /* 0: none */
+    OptionKind kind;
+    OptionGroup group;
+    const char
+        *value_name;   /* "SECS" in --help; NULL for flags; "DIR" and "FILE" complete as such */
+    unsigned commands; /* CommandBit */
+    bool in_file;      /* may stand in a file of options */
+    bool reloadable;   /* SIGHUP takes a new value */
+    size_t offset;     /* of the member in Options */
+    uint64_t minimum;
+    uint64_t maximum;
+    const char *const *choices; /* NULL-terminated */
+    const char *help;
+} OptionSpec;
+
+/* All values, with defaults filled in by options_init. */
+typedef struct Options {
+    bool help;
+    bool version;
+    /* connection */
+    const char *dbname;
+    const char *host;
+    const char *port;
+    const char *username;
+    bool no_password;
+    bool password;
+    /* receive */
+    const char *directory;
+    const char *slot;
+    Lsn endpos;
+    bool no_loop;
+    uint64_t status_interval_ms;
+    bool verbose;
+    CompressSpec compress;
+    bool synchronous;
+    bool no_sync;
+    bool create_slot;
+    bool drop_slot;
+    bool if_not_exists;
+    uint64_t flush_interval_ms;
+    uint64_t receive_timeout_ms;
+    const char *on_gap; /* "stop" or "continue" */
+    bool report_apply;
+    uint64_t memory;
+    uint64_t compress_workers; /* 0: by the number of cores */
+    const char *config;
+    const char *log_format; /* "text" or "json" */
+} Options;
+
+extern const OptionSpec option_specs[];
+extern const size_t option_spec_count;
+
+void options_init(Options *options);
+
+/* The row of a long name for a command; NULL when the command has no such option. */
+const OptionSpec *option_find(CommandBit command, const char *name);

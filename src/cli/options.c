@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The table. Rows of COMMAND_FRONT are the options of pg_receivewal, PostgreSQL 15
+ * (src/bin/pg_basebackup/pg_receivewal.c): these names, no others, so that a script with a typing
+ * error fails with both programs.
+ */
+#include "walrx/cli/options.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define MS_PER_SECOND UINT64_C(1000)
+#define MEGABYTE (UINT64_C(1) << 20)
+#define GIGABYTE (UINT64_C(1) << 30)
+
+/* pg_receivewal keeps the interval as int milliseconds and so takes up to INT_MAX / 1000 seconds.
+ */
+#define MAX_INTERVAL_MS (INT_MAX / MS_PER_SECOND * MS_PER_SECOND)
+
+#define RECEIVE COMMAND_RECEIVE
+#define SLOT COMMAND_SLOT
+#define FRONT COMMAND_FRONT
+#define GENERAL OPTION_GROUP_GENERAL
+#define CONNECTION OPTION_GROUP_CONNECTION
+#define ACTION OPTION_GROUP_ACTION
+#define MEMBER(name) .offset = offsetof(Options, name)
+#define IN_FILE .in_file = true
+#define RELOADABLE .in_file = true, .reloadable = true
+
+static const char *const gap_choices[] = {"stop", "continue", NULL};
+static const char *const log_format_choices[] = {"text", "json", NULL};
+
+/* In the order of --help. */
+const OptionSpec option_specs[] = {
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RECEIVE | FRONT, IN_FILE, MEMBER(directory),
+     .help = "archive directory; must exist"},
+    {"slot", 'S', OPTION_TEXT, GENERAL, "NAME", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(slot),
+     .help = "physical replication slot"},
+    {"endpos", 'E', OPTION_LSN, GENERAL, "LSN", RECEIVE | FRONT, IN_FILE, MEMBER(endpos),
+     .help = "stop, with status 0, once WAL up to this position is there"},
+    {"no-loop", 'n', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, IN_FILE, MEMBER(no_loop),
+     .help = "end instead of connecting again when the connection is lost"},
+    {"compress", 'Z', OPTION_COMPRESS, GENERAL, "METHOD[:LEVEL]", RECEIVE, IN_FILE,
+     MEMBER(compress),
+     .help = "compress complete segments: none, gzip (1-9), lz4 (1-12) or zstd (1-19)"},
+    {"compress", 'Z', OPTION_COMPRESS, GENERAL, "METHOD[:LEVEL]", FRONT, MEMBER(compress),
+     .help = "compress segments: none, gzip (1-9) or lz4 (1-12)"},
+    {"compress-workers", 0, OPTION_NUMBER, GENERAL, "N", RECEIVE, IN_FILE, MEMBER(compress_workers),
+     .maximum = 256, .help = "threads that compress; 0 goes by the number of cores"},
+    {"status-interval", 's', OPTION_DURATION, GENERAL, "TIME", RECEIVE, RELOADABLE,
+     MEMBER(status_interval_ms), .maximum = MAX_INTERVAL_MS,
+     .help = "time between status messages to the server; 0 sends none by time"},
+    {"status-interval", 's', OPTION_SECONDS, GENERAL, "SECS", FRONT, MEMBER(status_interval_ms),
+     .maximum = MAX_INTERVAL_MS,
+     .help = "seconds between status messages to the server; 0 sends none by time"},
+    {"flush-interval", 0, OPTION_DURATION, GENERAL, "TIME", RECEIVE, RELOADABLE,
+     MEMBER(flush_interval_ms), .maximum = MAX_INTERVAL_MS,
+     .help =
+         "received WAL is durable after this time at the latest; 0 waits for the segment's end"},
+    {"receive-timeout", 0, OPTION_DURATION, GENERAL, "TIME", RECEIVE, RELOADABLE,
+     MEMBER(receive_timeout_ms), .maximum = MAX_INTERVAL_MS,
+     .help = "give up a connection that is silent for so long; 0 never does"},
+    {"synchronous", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(synchronous),
+     .help = "make WAL durable as it arrives and report it at once"},
+    {"no-sync", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, IN_FILE, MEMBER(no_sync),
+     .help = "do not wait for the disk; a crash can lose WAL"},
+    {"report-apply", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE, RELOADABLE, MEMBER(report_apply),
+     .help = "report durable WAL as applied, for synchronous_commit = remote_apply"},
+    {"on-gap", 0, OPTION_CHOICE, GENERAL, "ACTION", RECEIVE, IN_FILE, MEMBER(on_gap),
+     .choices = gap_choices,
+     .help =
+         "when WAL between archive and server is missing: stop, or continue and record the gap"},
+    {"memory", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE, IN_FILE, MEMBER(memory),
+     .minimum = 8 * MEGABYTE, .maximum = 64 * GIGABYTE, .help = "memory for buffers"},
+    {"config", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, MEMBER(config),
+     .help = "read options from this file too; the command line wins"},
+    {"log-format", 0, OPTION_CHOICE, GENERAL, "FORMAT", RECEIVE, IN_FILE, MEMBER(log_format),
+     .choices = log_format_choices, .help = "text or json lines on standard error"},
+    {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
+     .help = "tell more"},
+    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT, MEMBER(version),
+     .help = "show the version and end"},
+    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT, MEMBER(help),
+     .help = "show this text and end"},
+
+    {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT, IN_FILE,
+     MEMBER(dbname), .help = "connection string or URI"},
+    {"host", 'h', OPTION_TEXT, CONNECTION, "HOST", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(host),
+     .help = "server's host, or the directory of its socket"},
+    {"port", 'p', OPTION_TEXT, CONNECTION, "PORT", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(port),
+     .help = "server's port"},
+    {"username", 'U', OPTION_TEXT, CONNECTION, "NAME", RECEIVE | SLOT | FRONT, IN_FILE,
+     MEMBER(username), .help = "user to connect as"},
+    {"no-password", 'w', OPTION_FLAG, CONNECTION, NULL, RECEIVE | SLOT | FRONT, IN_FILE,
+     MEMBER(no_password), .help = "never ask for a password"},
+    {"password", 'W', OPTION_FLAG, CONNECTION, NULL, RECEIVE | SLOT | FRONT, IN_FILE,
+     MEMBER(password), .help = "ask for a password before connecting"},
+
+    {"create-slot", 0, OPTION_FLAG, ACTION, NULL, RECEIVE | FRONT, MEMBER(create_slot),
+     .help = "create the slot named by --slot and end"},
+    {"drop-slot", 0, OPTION_FLAG, ACTION, NULL, RECEIVE | FRONT, MEMBER(drop_slot),
+     .help = "drop the slot named by --slot and end"},
+    {"if-not-exists", 0, OPTION_FLAG, ACTION, NULL, RECEIVE | SLOT | FRONT, MEMBER(if_not_exists),
+     .help = "when creating, an existing slot is no error"},
+};
+const size_t option_spec_count = sizeof(option_specs) / sizeof(option_specs[0]);
+
+void options_init(Options *options)
+{
+    *options = (Options){
+        .endpos = LSN_INVALID,
+        .status_interval_ms = 10 * MS_PER_SECOND,
+        .flush_interval_ms = MS_PER_SECOND,
+        .receive_timeout_ms = 60 * MS_PER_SECOND,
+        .compress = {.method = WAL_RAW},
+        .on_gap = gap_choices[0],
+        .memory = 64 * MEGABYTE,
+        .log_format = log_format_choices[0],
+    };
+}
+
+const OptionSpec *option_find(CommandBit command, const char *name)
+{
+    for (size_t i = 0; i < option_spec_count; i++) {
+        if ((option_specs[i].commands & command) != 0 && strcmp(option_specs[i].name, name) == 0)
+            return &option_specs[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What `walrx receive` and the front pg_receivewal share.
+ */
+#pragma once
+
+#include "walrx/cli/options.h"
+#include "walrx/stream/connection.h"
+
+/* Receives, or does the slot action asked for; returns the exit status. */
+int receive_run(CommandBit command, int argc, char **argv);
+
+ConnectOptions connect_options_from(CommandBit command, const Options *options);

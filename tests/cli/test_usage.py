@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What walrx says before it connects anywhere: help, versions, usage errors, the name it is called by."""
+
+import re
+import subprocess
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def front(program, tmp_path_factory):
+    link = tmp_path_factory.mktemp("front") / "pg_receivewal"
+    link.symlink_to(program)
+    return link
+
+
+@pytest.mark.parametrize("args", [["--help"], ["-?"], ["help"], ["help", "receive"], ["receive", "--help"],
+                                  ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"],
+                                  ["slot", "show", "--help"], ["receive", "-D", "x", "--help"]])
+def test_help_goes_to_standard_output(walrx, args):
+    done = walrx(*args)
+    assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_help_shows_defaults(walrx):
+    text = " ".join(walrx("receive", "--help").stdout.split())
+    for default in ("10s", "1s", "1min", "64MB", "none", "stop", "text"):
+        assert f"(default: {default})" in text, default
+
+
+@pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"]])
+def test_version(walrx, args):
+    done = walrx(*args)
+    assert done.returncode == 0 and done.stderr == ""
+    assert re.fullmatch(r"walrx \d+\.\d+\.\d+\n", done.stdout)
+
+
+@pytest.mark.parametrize("args", [[], ["nosuch"], ["--nosuch"], ["help", "nosuch"], ["help", "slot", "x"],
+                                  ["completion"], ["completion", "zsh"], ["completion", "bash", "x"],
+                                  ["receive"], ["slot"], ["slot", "nosuch"], ["slot", "create"],
+                                  ["slot", "drop", "-S", "s", "x"], ["slot", "show", "-S", "s", "--if-not-exists"],
+                                  ["receive", "-D", "x", "extra"]])
+def test_usage_errors_have_a_hint(walrx, args):
+    done = walrx(*args)
+    assert done.returncode == 1 and done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("walrx: error: ")
+    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot)? --help" for more information\.', lines[-1])
+
+
+def test_no_secret_is_repeated(walrx, tmp_path):
+    config = tmp_path / "walrx.conf"
+    for text in ("password = sekret\n", "sekret\n", "sekret = 1\n"):
+        config.write_text(text)
+        done = walrx("receive", "-D", "x", f"--config={config}")
+        assert done.returncode == 1 and "line 1" in done.stderr
+        assert "sekret" not in done.stderr or text.startswith("sekret =")
+    for args in (["--pasword=sekret"], ["--password=sekret"]):
+        done = walrx("receive", "-D", "x", *args)
+        assert done.returncode == 1 and "sekret" not in done.stderr
+
+
+def test_full_standard_output_is_an_error(program):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([program, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1 and "could not write to standard output" in done.stderr
+
+
+def test_front_help_and_version_come_first(walrx, front):
+    done = walrx("--version", "nosuch", name=front)
+    assert done.returncode == 0 and re.fullmatch(r"pg_receivewal \(PostgreSQL\) 15\.\d+\n", done.stdout)
+    done = walrx("-?", name=front)
+    assert done.returncode == 0 and "--endpos" in done.stdout and "--flush-interval" not in done.stdout
+    for late in ("--help", "--version", "-V", "-?"):
+        done = walrx("-D", "x", late, name=front)
+        assert done.returncode == 1 and done.stdout == ""
+        assert done.stderr.endswith('pg_receivewal: hint: Try "pg_receivewal --help" for more information.\n')
+
+
+def test_front_has_no_commands(walrx, front):
+    done = walrx("receive", "-D", "x", name=front)
+    assert done.returncode == 1
+    assert done.stderr.startswith('pg_receivewal: error: too many command-line arguments (first is "receive")\n')
