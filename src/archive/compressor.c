@@ -38,6 +38,7 @@ struct Compressor {
     unsigned head;    /* oldest job */
     unsigned waiting; /* jobs in the queue */
     unsigned running;
+    bool hurry;
     bool closing;
     bool failed;
     Error error;
@@ -121,20 +122,34 @@ bool compressor_start(const Archive *archive, CompressSpec spec, unsigned worker
     return true;
 }
 
-bool compressor_submit(Compressor *compressor, Timeline timeline, SegNo segno)
+typedef enum Queued {
+    QUEUED,
+    QUEUE_FULL,
+    QUEUE_CLOSED, /* a worker failed, or the end was asked for */
+} Queued;
+
+static Queued enqueue(Compressor *compressor, Job job, bool wait)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    while (compressor->waiting == QUEUE_SIZE && !compressor->closing && !compressor->failed)
+    while (wait && compressor->waiting == QUEUE_SIZE && !compressor->hurry &&
+           !compressor->closing && !compressor->failed)
         (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
-    bool ok = !compressor->closing && !compressor->failed;
-    if (ok) {
-        unsigned at = (compressor->head + compressor->waiting) % QUEUE_SIZE;
-        compressor->queue[at] = (Job){.timeline = timeline, .segno = segno};
+    Queued result = compressor->waiting < QUEUE_SIZE ? QUEUED : QUEUE_FULL;
+    if (compressor->closing || compressor->failed)
+        result = QUEUE_CLOSED;
+    if (result == QUEUED) {
+        compressor->queue[(compressor->head + compressor->waiting) % QUEUE_SIZE] = job;
         compressor->waiting++;
         (void)pthread_cond_broadcast(&compressor->changed);
     }
     (void)pthread_mutex_unlock(&compressor->mutex);
-    return ok;
+    return result;
+}
+
+bool compressor_submit(Compressor *compressor, Timeline timeline, SegNo segno)
+{
+    Job job = {.timeline = timeline, .segno = segno};
+    return enqueue(compressor, job, true) != QUEUE_CLOSED;
 }
 
 bool compressor_error(Compressor *compressor, Error *ret)
@@ -153,6 +168,14 @@ static void close_queue(Compressor *compressor, bool drop)
     compressor->closing = true;
     if (drop)
         compressor->waiting = 0;
+    (void)pthread_cond_broadcast(&compressor->changed);
+    (void)pthread_mutex_unlock(&compressor->mutex);
+}
+
+void compressor_hurry(Compressor *compressor)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    compressor->hurry = true;
     (void)pthread_cond_broadcast(&compressor->changed);
     (void)pthread_mutex_unlock(&compressor->mutex);
 }
@@ -204,9 +227,9 @@ static bool submit_raw_of(Compressor *compressor, const Archive *archive,
         wal_segment_name(timeline->timeline, segno, archive->segment_size, WAL_RAW, false, name);
         if (!file_status(&archive->dir, name, &exists, &size, err))
             return false;
-        if (exists && size == archive->segment_size &&
-            !compressor_submit(compressor, timeline->timeline, segno))
-            return true; /* a worker failed: the caller hears it from compressor_error */
+        Job job = {.timeline = timeline->timeline, .segno = segno};
+        if (exists && size == archive->segment_size && enqueue(compressor, job, false) != QUEUED)
+            return true; /* receiving must not wait for this: the next start takes the rest */
     }
     return true;
 }

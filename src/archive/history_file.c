@@ -37,6 +37,24 @@ static bool same_content(const Archive *archive, const char *name, const char *c
     return ok;
 }
 
+static bool differs(const Archive *archive, Timeline timeline, const char *name,
+                    const char *content, size_t length, Error *err)
+{
+    char temporary[WAL_FILE_NAME_SIZE + 8];
+    (void)snprintf(temporary, sizeof(temporary), "%s%s", name, ARCHIVE_TEMP_SUFFIX);
+    if (!durable_write_over(&archive->private, temporary, &archive->private, temporary, content,
+                            length, err) ||
+        !quarantine_move(archive, &archive->private, temporary, name, err))
+        return false;
+    error_set(err, ERROR_ARCHIVE,
+              "the server's history of timeline %u differs from the archived file \"%s/%s\"",
+              timeline, archive->dir.path, name);
+    error_detail(err, "The server's version is in \"%s/%s\".", archive->private.path,
+                 QUARANTINE_DIR);
+    return error_hint(err, "Two branches of the cluster took the same timeline number. Receive "
+                           "from this server into another directory.");
+}
+
 bool history_file_store(const Archive *archive, Timeline timeline, const char *content,
                         size_t length, Error *err)
 {
@@ -47,24 +65,17 @@ bool history_file_store(const Archive *archive, Timeline timeline, const char *c
     if (length > TIMELINE_HISTORY_MAX_BYTES)
         return error_set(err, ERROR_PROTOCOL, "the history of timeline %u has %zu bytes", timeline,
                          length);
+    if (!history_file_exists(archive, timeline, &exists, err))
+        return false;
     wal_history_name(timeline, name);
+    if (exists)
+        return same_content(archive, name, content, length, &same, err) &&
+               (same || differs(archive, timeline, name, content, length, err));
     (void)snprintf(temporary, sizeof(temporary), "%s%s", name, ARCHIVE_TEMP_SUFFIX);
     if (!durable_write_new(&archive->private, temporary, &archive->dir, name, content, length,
                            &exists, err))
         return false;
-    if (!exists)
-        return true;
-    if (!same_content(archive, name, content, length, &same, err))
-        return false;
-    if (same)
-        return durable_remove(&archive->private, temporary, err);
-    if (!quarantine_move(archive, &archive->private, temporary, name, err))
-        return false;
-    error_set(err, ERROR_ARCHIVE,
-              "the server's history of timeline %u differs from the archived file \"%s/%s\"",
-              timeline, archive->dir.path, name);
-    error_detail(err, "The server's version is in \"%s/%s\".", archive->private.path,
-                 QUARANTINE_DIR);
-    return error_hint(err, "Two branches of the cluster took the same timeline number. Receive "
-                           "from this server into another directory.");
+    return !exists ||
+           error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
+                     archive->dir.path, name);
 }

@@ -13,7 +13,8 @@ static Lsn next_position(const TimelineInventory *timeline, uint32_t segment_siz
     if (partial.any)
         return segment_start(partial.segno, segment_size);
     InventoryNewest complete = inventory_newest_complete(timeline);
-    return segment_start(complete.segno + 1, segment_size);
+    SegNo last = segment_last(segment_size); /* a name may say so, but no WAL gets there */
+    return segment_start(complete.segno < last ? complete.segno + 1 : last, segment_size);
 }
 
 static Timeline newest_unknown(const Inventory *inventory, const TimelineHistory *history)

@@ -27,6 +27,7 @@ struct Store {
     _Atomic Lsn written;
     _Atomic Lsn flushed;    /* moved by store_advance_flush only; set by store_start at rest */
     _Atomic Lsn flush_goal; /* moved by the stream thread only */
+    _Atomic Lsn write_goal; /* the same */
     _Atomic uint64_t completed;
     atomic_bool producer_waits; /* the ring was full: ring the bell when an extent is free */
     atomic_bool failed;
@@ -108,7 +109,7 @@ static bool work_once(Store *store, bool *ret_worked, Error *err)
         return flush_position(store, err);
     if (extent_floor(published) > position)
         return write_piece(store, extent_floor(position) + RING_EXTENT, err);
-    if (flush && published > position)
+    if (published > position && (flush || atomic_load(&store->write_goal) > position))
         return write_piece(store, published, err);
     *ret_worked = false;
     return true;
@@ -117,6 +118,7 @@ static bool work_once(Store *store, bool *ret_worked, Error *err)
 static bool has_work(const Store *store)
 {
     return atomic_load(&store->flush_goal) > atomic_load(&store->flushed) ||
+           atomic_load(&store->write_goal) > atomic_load(&store->written) ||
            extent_floor(ring_published(&store->ring)) > atomic_load(&store->written);
 }
 
@@ -229,6 +231,7 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     atomic_store(&store->written, lsn);
     atomic_store(&store->flushed, flushed);
     atomic_store(&store->flush_goal, LSN_INVALID);
+    atomic_store(&store->write_goal, LSN_INVALID);
     atomic_store(&store->producer_waits, false);
     store->at_rest = false;
     (void)pthread_mutex_unlock(&store->mutex);
@@ -264,6 +267,14 @@ void store_request_flush(Store *store)
     if (published == atomic_load(&store->flush_goal) || atomic_load(&store->failed))
         return;
     atomic_store(&store->flush_goal, published);
+    wake_store(store);
+}
+
+void store_request_write(Store *store)
+{
+    if (atomic_load(&store->failed))
+        return;
+    atomic_store(&store->write_goal, ring_published(&store->ring));
     wake_store(store);
 }
 

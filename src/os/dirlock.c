@@ -6,6 +6,8 @@
  */
 #include "walrx/os/dirlock.h"
 
+#include "interrupted.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,9 +39,10 @@ static bool refuse(int fd, const char *archive_path, Error *err)
 bool dirlock_acquire(const Dir *private_dir, const char *archive_path, DirLock *ret, Error *err)
 {
     for (int attempt = 0; attempt < 100; attempt++) {
-        int fd = private_dir->files->openat(private_dir->fd, DIRLOCK_NAME,
-                                            O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                                            private_dir->file_mode);
+        int fd;
+        RETRY_EINTR(fd, private_dir->files->openat(private_dir->fd, DIRLOCK_NAME,
+                                                   O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                                                   private_dir->file_mode));
         if (fd < 0)
             return error_set_errno(err, ERROR_STORAGE, errno, "could not open lock file \"%s/%s\"",
                                    private_dir->path, DIRLOCK_NAME);

@@ -6,6 +6,8 @@
  */
 #include "walrx/os/durable.h"
 
+#include "interrupted.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +19,9 @@ bool durable_file(const Dir *dir, const char *name, int fd, Error *err)
     if (!dir->sync)
         return true;
     /* fdatasync also writes the size and the block map when they changed: fdatasync(2). */
-    if (dir->files->fdatasync(fd) != 0) {
+    int rc;
+    RETRY_EINTR(rc, dir->files->fdatasync(fd));
+    if (rc != 0) {
         error_set_errno(err, ERROR_STORAGE, errno, "could not fdatasync file \"%s/%s\"", dir->path,
                         name);
         return error_hint(err, "Check the kernel log and the disk. Nothing after the last "
@@ -30,11 +34,21 @@ bool durable_directory(const Dir *dir, Error *err)
 {
     if (!dir->sync)
         return true;
-    if (dir->files->fsync(dir->fd) != 0) {
+    int rc;
+    RETRY_EINTR(rc, dir->files->fsync(dir->fd));
+    if (rc != 0) {
         error_set_errno(err, ERROR_STORAGE, errno, "could not fsync directory \"%s\"", dir->path);
         return error_hint(err, "Check the kernel log and the disk.");
     }
     return true;
+}
+
+static int rename_file(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
+                       unsigned flags)
+{
+    int rc;
+    RETRY_EINTR(rc, from_dir->files->renameat2(from_dir->fd, from, to_dir->fd, to, flags));
+    return rc;
 }
 
 static bool rename_error(Error *err, const Dir *from_dir, const char *from, const Dir *to_dir,
@@ -47,9 +61,8 @@ static bool rename_error(Error *err, const Dir *from_dir, const char *from, cons
 bool durable_publish(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
                      bool *ret_exists, Error *err)
 {
-    const FileTable *files = from_dir->files;
     *ret_exists = false;
-    if (files->renameat2(from_dir->fd, from, to_dir->fd, to, RENAME_NOREPLACE) != 0) {
+    if (rename_file(from_dir, from, to_dir, to, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST) {
             *ret_exists = true;
             return true;
@@ -66,7 +79,7 @@ bool durable_publish(const Dir *from_dir, const char *from, const Dir *to_dir, c
             *ret_exists = true;
             return true;
         }
-        if (files->renameat2(from_dir->fd, from, to_dir->fd, to, 0) != 0)
+        if (rename_file(from_dir, from, to_dir, to, 0) != 0)
             return rename_error(err, from_dir, from, to_dir, to);
     }
     return durable_directory(to_dir, err);
@@ -75,14 +88,16 @@ bool durable_publish(const Dir *from_dir, const char *from, const Dir *to_dir, c
 bool durable_replace(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
                      Error *err)
 {
-    if (from_dir->files->renameat2(from_dir->fd, from, to_dir->fd, to, 0) != 0)
+    if (rename_file(from_dir, from, to_dir, to, 0) != 0)
         return rename_error(err, from_dir, from, to_dir, to);
     return durable_directory(to_dir, err);
 }
 
 bool durable_remove(const Dir *dir, const char *name, Error *err)
 {
-    if (dir->files->unlinkat(dir->fd, name, 0) != 0) {
+    int rc;
+    RETRY_EINTR(rc, dir->files->unlinkat(dir->fd, name, 0));
+    if (rc != 0) {
         if (errno == ENOENT)
             return true;
         return error_set_errno(err, ERROR_STORAGE, errno, "could not remove file \"%s/%s\"",

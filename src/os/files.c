@@ -5,6 +5,8 @@
  */
 #include "walrx/os/files.h"
 
+#include "interrupted.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,12 +43,6 @@ const FileTable *file_table_kernel(void)
     };
     return &table;
 }
-
-/* Runs a call that returns -1 and errno again while a signal interrupts it. */
-#define RETRY_EINTR(result, call)                                                                  \
-    do {                                                                                           \
-        (result) = (call);                                                                         \
-    } while ((result) < 0 && errno == EINTR)
 
 static bool file_error(Error *err, int os_errno, const char *doing, const Dir *dir,
                        const char *name)
@@ -86,9 +82,10 @@ bool dir_open_inside(const Dir *parent, const char *name, bool create, Dir *ret,
                          parent->path);
     if (create) {
         mode_t mode = (parent->file_mode & 0040) ? 0750 : 0700;
-        if (parent->files->mkdirat(parent->fd, name, mode) == 0)
-            created = true;
-        else if (errno != EEXIST)
+        int made;
+        RETRY_EINTR(made, parent->files->mkdirat(parent->fd, name, mode));
+        created = made == 0;
+        if (!created && errno != EEXIST)
             return error_set_errno(err, ERROR_STORAGE, errno, "could not create directory \"%s\"",
                                    dir.path);
     }
@@ -97,7 +94,11 @@ bool dir_open_inside(const Dir *parent, const char *name, bool create, Dir *ret,
     if (dir.fd < 0 && (create || errno != ENOENT))
         return error_set_errno(err, ERROR_STORAGE, errno, "could not open directory \"%s\"",
                                dir.path);
-    if (created && parent->sync && parent->files->fsync(parent->fd) != 0) {
+    /* Also where it exists: a process that was killed may have made it and not synced it. */
+    int synced = 0;
+    if (create && parent->sync)
+        RETRY_EINTR(synced, parent->files->fsync(parent->fd));
+    if (synced != 0) {
         error_set_errno(err, ERROR_STORAGE, errno, "could not fsync directory \"%s\"",
                         parent->path);
         dir_close(&dir);

@@ -168,7 +168,8 @@ static void write_text(LogLevel level, const LogField *fields, const char *messa
 static void write_client(LogLevel level, const char *message, const char *detail, const char *hint)
 {
     Line line = {.length = 0};
-    const char *word = level >= LOG_WARNING ? level_names[level] : "";
+    bool plain = level != LOG_WARNING && level != LOG_ERROR;
+    const char *word = plain ? "" : level_names[level];
     line_add(&line, "%s: %s%s%s", config.program, word, word[0] != '\0' ? ": " : "", message);
     if (detail[0] != '\0')
         line_add(&line, "\n%s: detail: %s", config.program, detail);

@@ -33,16 +33,37 @@ static void add(Parameters *parameters, const char *keyword, const char *value)
     parameters->values[parameters->count++] = value;
 }
 
+/* libpq's message about a bad connection string repeats pieces of it, with a password now and then
+ * (conninfo_parse, conninfo_uri_parse_options and conninfo_uri_decode in fe-connect.c, PostgreSQL
+ * 15). Of what it quotes, single characters and words that stand in front of a '=' stay; the text
+ * is cut at anything else. */
+static void hide_quoted(char *text, size_t capacity, const char *conninfo)
+{
+    for (char *open = strchr(text, '"'); open != NULL; open = strchr(open, '"')) {
+        char *word = open + 1;
+        size_t length = strcspn(word, "\"");
+        bool keep = length == 1;
+        for (const char *at = conninfo; !keep && length > 0 && *at != '\0'; at++)
+            keep = strncmp(at, word, length) == 0 && at[length] == '=' &&
+                   (at == conninfo || strchr(" &?", at[-1]) != NULL);
+        if (!keep) {
+            (void)snprintf(open, capacity - (size_t)(open - text), "\"********\"");
+            return;
+        }
+        open = word + length + (word[length] == '"' ? 1 : 0);
+    }
+}
+
 static PQconninfoOption *parse_conninfo(const ConnectOptions *options, Error *err)
 {
     char *message = NULL;
     PQconninfoOption *parsed =
         PQconninfoParse(options->conninfo != NULL ? options->conninfo : "", &message);
     if (parsed == NULL) {
-        /* libpq's message repeats only the offending word, never a value. */
         char text[ERROR_MESSAGE_SIZE / 2];
         (void)snprintf(text, sizeof(text), "%s", message != NULL ? message : "out of memory");
         text[strcspn(text, "\n")] = '\0';
+        hide_quoted(text, sizeof(text), options->conninfo != NULL ? options->conninfo : "");
         error_set(err, ERROR_USAGE, "invalid connection string: %s", text);
         error_hint(err, "Write \"host=db1 user=replicator\" or \"postgresql://replicator@db1\".");
         PQfreemem(message);

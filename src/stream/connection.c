@@ -134,24 +134,27 @@ static bool take_result(Connection *connection, PGresult *result, const char *co
 }
 
 /* Reads results up to the end of the command; keeps the first row set. After the server's error the
- * rest is read too, so that the connection stays usable. */
+ * rest is read too, so that the connection stays usable. A server that shuts down completes the
+ * command and closes the connection at once (WalSndDone in walsender.c): the command counts. */
 static bool collect(Connection *connection, const char *command, Error *err)
 {
     bool ok = true;
+    bool complete = false;
     for (int i = 0; i < MAX_RESULTS; i++) {
         PGresult *result;
-        Error later;
+        Error later = {.class = ERROR_NONE}; /* what follows the first error is not told */
         Error *into = ok ? err : &later;
-        if (!next_result(connection, "waiting for an answer", &result, into))
-            return false;
+        if (!next_result(connection, "could not read an answer", &result, into))
+            return ok && complete && into->class == ERROR_RETRY;
         if (result == NULL)
             return ok;
+        complete = complete || PQresultStatus(result) == PGRES_COMMAND_OK;
         if (!take_result(connection, result, command, into)) {
             if (into->class == ERROR_PROTOCOL)
                 return false;
             ok = false;
         }
-        if (PQstatus(connection->pg) == CONNECTION_BAD)
+        if (PQstatus(connection->pg) == CONNECTION_BAD && !complete)
             return ok ? lost(connection, "could not read an answer", err) : false;
     }
     return error_set(err, ERROR_PROTOCOL, "the server's answer to \"%.*s\" does not end",

@@ -6,6 +6,9 @@
 
 /* While the ring is full the server's requests for a reply stay unread, so we speak unasked. */
 #define STALLED_STATUS_MS 1000
+/* Where flushes are rare (a long --flush-interval), received bytes still leave the process's
+ * memory. */
+#define WRITE_INTERVAL_MS 1000
 /* A reply that waits for a slow flush goes out without it after this time. */
 #define REPLY_PATIENCE_MS 1000
 
@@ -89,6 +92,29 @@ static void decide_flush(Feedback *feedback, const FeedbackPositions *positions,
     }
 }
 
+static void decide_write(Feedback *feedback, const FeedbackPositions *positions,
+                         FeedbackDecision *decision, uint64_t now_ms)
+{
+    if (positions->received <= positions->written) {
+        feedback->unwritten = false;
+        return;
+    }
+    if (!feedback->unwritten) {
+        feedback->unwritten = true;
+        feedback->unwritten_since_ms = now_ms;
+    }
+    if (decision->request_flush || positions->received <= feedback->requested ||
+        positions->received <= feedback->write_requested)
+        return; /* on its way */
+    if (now_ms - feedback->unwritten_since_ms >= WRITE_INTERVAL_MS) {
+        decision->request_write = true;
+        feedback->write_requested = positions->received;
+        feedback->unwritten = false; /* the next byte starts a new interval */
+    } else {
+        wait_at_most(decision, feedback->unwritten_since_ms + WRITE_INTERVAL_MS);
+    }
+}
+
 /* The server asked for a reply: due once what it asked about is durable, or patience is over. */
 static bool reply_due(const Feedback *feedback, const FeedbackPositions *positions,
                       FeedbackDecision *decision, uint64_t now_ms)
@@ -146,6 +172,7 @@ FeedbackDecision feedback_decide(Feedback *feedback, const FeedbackPositions *po
 {
     FeedbackDecision decision = {.wait_until_ms = UINT64_MAX};
     decide_flush(feedback, positions, &decision, now_ms);
+    decide_write(feedback, positions, &decision, now_ms);
     decide_status(feedback, positions, stalled, &decision, now_ms);
     decide_liveness(feedback, stalled, &decision, now_ms);
     return decision;
@@ -159,13 +186,16 @@ StandbyStatusMessage feedback_message(Feedback *feedback, const FeedbackPosition
         feedback->reported_flush = flush;
     if (positions->written > feedback->reported_write)
         feedback->reported_write = positions->written;
+    /* A position that stands still would keep us a candidate for synchronous standby (syncrep.c,
+     * SyncRepGetCandidateStandbys, PostgreSQL 15), and every commit would wait for it. */
+    Lsn shown = feedback->config.report_flush ? feedback->reported_flush : LSN_INVALID;
     /* Asked and answered, unless the flush is still on its way: then the advance sends the rest. */
     feedback->reply_wanted = false;
     feedback->last_status_ms = now_ms;
     return (StandbyStatusMessage){
         .write = feedback->reported_write,
-        .flush = feedback->reported_flush,
-        .apply = feedback->config.report_apply ? feedback->reported_flush : LSN_INVALID,
+        .flush = shown,
+        .apply = feedback->config.report_apply ? shown : LSN_INVALID,
         .send_time = now,
         .reply_requested = ask_reply,
     };

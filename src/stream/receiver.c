@@ -15,6 +15,8 @@
 
 #define FIRST_DELAY_MS 250
 #define MAX_DELAY_MS 30000
+#define COMPRESSION_PATIENCE_MS 10000
+#define COMPRESSION_LOOK_MS 20
 
 static bool receiver_open(Receiver *receiver, Error *err)
 {
@@ -35,18 +37,22 @@ static bool receiver_open(Receiver *receiver, Error *err)
                         &receiver->archive, err);
 }
 
-/* Lets the workers finish what is queued; a further stop request ends that, and leaves raw segments
- * for the next start. */
+/* Lets the workers finish what is queued. After a signal only for a while, and not after a further
+ * one: what stays raw is compressed after the next start. */
 static int finish_compression(Receiver *receiver, int status)
 {
     Error error;
+    bool patient = receiver->control->stop_count == 0 || receiver->options->as_pg_receivewal;
+    uint64_t deadline = patient ? UINT64_MAX : clock_monotonic_ms() + COMPRESSION_PATIENCE_MS;
     if (receiver->compressor == NULL)
         return status;
     if (status == 3)
         compressor_abort(receiver->compressor);
     while (!compressor_idle(receiver->compressor) &&
            !compressor_error(receiver->compressor, &error)) {
-        if (control_wait(receiver->control, -1, 0, clock_monotonic_ms() + 20) == CONTROL_STOP)
+        uint64_t now = clock_monotonic_ms();
+        if (now >= deadline ||
+            control_wait(receiver->control, -1, 0, now + COMPRESSION_LOOK_MS) == CONTROL_STOP)
             compressor_abort(receiver->compressor);
     }
     if (compressor_error(receiver->compressor, &error) && status == 0) {
@@ -121,8 +127,7 @@ static int run_sessions(Receiver *receiver)
         if (!next.retry) {
             if (next.tell)
                 log_error(LOG_ERROR, NULL, &error);
-            if (next.tell && receiver->options->as_pg_receivewal && receiver->options->no_loop &&
-                receiver->machine.ever_connected)
+            if (next.tell && receiver->options->no_loop && receiver->machine.ever_connected)
                 log_line(LOG_ERROR, NULL, "disconnected");
             return next.exit_status;
         }

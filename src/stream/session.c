@@ -307,6 +307,7 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
         char text[LSN_TEXT_SIZE];
         bool ok = stream_one(receiver, timeline, lsn, &end, &next, err);
         if (!ok && !stepped && strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) == 0) {
+            lsn = receiver->open_lsn; /* what came before the hole is in the archive */
             if (!step_over_gap(receiver, &timeline, &lsn, err))
                 return false;
             stepped = true; /* once for a connection: the next failure is told as it is */

@@ -228,6 +228,8 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
                          (unsigned long long)receiver->tunables.receive_timeout_ms);
     if (decision.request_flush)
         store_request_flush(receiver->store);
+    if (decision.request_write)
+        store_request_write(receiver->store);
     if (decision.send_status && !send_status(stream, decision.ask_reply, err))
         return false;
     *ret_wait_until = decision.wait_until_ms;
@@ -339,6 +341,8 @@ static bool stop_stream(Stream *stream, Error *err)
     else
         log_line(LOG_INFO, NULL, "received interrupt signal, exiting");
     notify_stopping();
+    if (receiver->compressor != NULL && receiver->control->stop_count > 0)
+        compressor_hurry(receiver->compressor);
     if (!store_finish(receiver->store, err))
         return false;
     /* The last report is a courtesy: without it the server only keeps a little more WAL. */

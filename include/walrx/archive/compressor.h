@@ -30,6 +30,10 @@ bool compressor_submit(Compressor *compressor, Timeline timeline, SegNo segno);
 /* The first error of a worker. False when there is none. */
 bool compressor_error(Compressor *compressor, Error *ret);
 
+/* The run is ending: from now on submit does not wait, it leaves what finds no place in the queue
+ * raw for the next start. */
+void compressor_hurry(Compressor *compressor);
+
 /* Stop taking and starting jobs; running ones end early and leave their raw file. */
 void compressor_abort(Compressor *compressor);
 
@@ -40,7 +44,8 @@ bool compressor_idle(Compressor *compressor);
 void compressor_stop(Compressor *compressor);
 
 /* Queues what a crash left: raw segments newer than the newest compressed one of the same timeline,
- * and pairs of raw and compressed (bounded look back). */
+ * and pairs of raw and compressed (bounded look back). Does not wait: what the queue cannot take is
+ * left for the next start. */
 bool compressor_submit_leftovers(Compressor *compressor, const Archive *archive,
                                  Error *err) MUST_CHECK;
 

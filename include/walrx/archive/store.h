@@ -6,6 +6,7 @@
  *
  *   stream thread                          store thread
  *   store_reserve / store_publish  ──ring──► writes full extents at once
+ *   store_request_write            ───────► writes the tail
  *   store_request_flush            ───────► writes the tail, fdatasync
  *   store_positions  ◄──atomics, bell──────  written, flushed, failed
  *
@@ -51,6 +52,9 @@ void store_publish(Store *store, size_t length);
 
 /* Wants everything received so far to be durable; returns at once. */
 void store_request_flush(Store *store);
+
+/* Wants everything received so far handed to the kernel; returns at once. */
+void store_request_write(Store *store);
 
 StorePositions store_positions(const Store *store);
 

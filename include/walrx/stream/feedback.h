@@ -37,8 +37,11 @@ typedef struct Feedback {
     bool drained;     /* all that was there has been received */
     bool unflushed;   /* something received is not durable, since: */
     uint64_t unflushed_since_ms;
-    Lsn requested;      /* highest flush asked of the store */
-    Lsn reported_flush; /* highest ever sent */
+    Lsn requested;  /* highest flush asked of the store */
+    bool unwritten; /* something received is not handed to the kernel, since: */
+    uint64_t unwritten_since_ms;
+    Lsn write_requested; /* highest write asked of the store */
+    Lsn reported_flush;  /* highest ever sent */
     Lsn reported_write;
 } Feedback;
 
@@ -51,6 +54,7 @@ typedef struct FeedbackPositions {
 
 typedef struct FeedbackDecision {
     bool request_flush; /* of everything received */
+    bool request_write; /* the same, to the kernel only: at most a second after it came */
     bool send_status;
     bool ask_reply;         /* the status asks the server for a keepalive */
     bool peer_dead;         /* no sign of life within receive_timeout */
