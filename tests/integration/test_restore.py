@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: PostgreSQL
+"""A server comes back from a base backup and the archive alone, to the newest commit."""
+
+import pytest
+from harness import archive as ar
+from harness.postgres import Load, Postgres
+from harness.util import wait_until, write_file
+
+RESTORE = """#!/bin/sh
+# restore_command for the tests: $1 = %f, $2 = %p; the open segment is the last resort
+cd '{archive}' || exit 126
+if [ -f "$1" ]; then exec cp "$1" "$2"; fi
+if [ -f "$1.gz" ]; then exec gzip -dc "$1.gz" >"$2"; fi
+if [ -f "$1.lz4" ]; then exec lz4 -dcq "$1.lz4" >"$2"; fi
+if [ -f "$1.zst" ]; then exec zstd -dcq "$1.zst" >"$2"; fi
+if [ -f "$1.partial" ]; then exec cp "$1.partial" "$2"; fi
+exit 1
+"""
+
+
+def restored(world, primary, backup, directory, **conf):
+    script = write_file(world.base / "restore.sh", RESTORE.format(archive=directory), 0o755)
+    server = Postgres(world.base, "restored", world.templates, segsize_mb=primary.segsize >> 20,
+                      bindir=primary.bindir, data_from=lambda data: backup.rename(data))
+    world.servers.append(server)
+    # %p is relative to the data folder, and the script changes its own
+    server.configure(restore_command=f"{script} %f \"$PWD\"/%p", synchronous_standby_names="", **conf)
+    write_file(server.data / "recovery.signal", "")
+    server.start()
+    wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", "the end of recovery", 60)
+    return server
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compress,segsize_mb", [(None, 1), ("gzip:1", 1), ("lz4", 1), ("zstd:1", 1), (None, 16)])
+def test_every_acknowledged_commit_is_restored(world, receiver, compress, segsize_mb):
+    """The receiver is the synchronous standby; everything dies at once in the middle of load."""
+    if compress and not receiver.is_walrx:
+        pytest.skip("pg_receivewal compresses the open segment too")
+    server = world.server(segsize_mb=segsize_mb)
+    server.create_slot("arch")
+    directory = world.archive()
+    run = world.receive(receiver, directory, server, "--synchronous", slot="arch", compress=compress)
+    run.wait_streaming(server)
+    server.configure(synchronous_standby_names="recv", synchronous_commit="on")
+    server.reload()
+    wait_until(lambda: server.sender("sync_state") == ["sync"], "the receiver is the synchronous standby")
+    backup = world.base / "backup"
+    server.insert(rows=10)
+    server.base_backup(backup, wal="none")
+    with Load(server) as load:
+        load.run_rounds(40)
+        run.kill9()
+        server.kill9()
+        load._stop.set()
+    assert load.committed > 0
+    new = restored(world, server, backup, directory)
+    assert new.number("select max(id) from load") >= load.committed
+    assert new.timeline() == 2
+    assert new.number("select count(*) from load") > 0
+
+
+@pytest.mark.slow
+@pytest.mark.receivers("walrx")
+def test_restore_across_a_failover(world, receiver):
+    """A backup from timeline 1, WAL of timelines 1 and 2 from one archive."""
+    a = world.server()
+    a.create_slot("arch")
+    directory = world.archive()
+    conninfo = "host=127.0.0.1,127.0.0.1 user=postgres target_session_attrs=read-write port={},{}"
+    b = world.standby(a)
+    run = world.receive(receiver, directory, conninfo.format(a.port, b.port))
+    run.wait_streaming(a)
+    backup = world.base / "backup"
+    a.base_backup(backup, wal="none")
+    a.fill_segments(2)
+    a.insert(rows=20)
+    a.stop("fast")
+    b.promote()
+    run.wait_streaming(b)
+    b.fill_segments(2)
+    b.insert(rows=20)
+    want = b.number("select count(*) from load")
+    run.wait_received(b)
+    assert run.stop() == 0
+    b.stop("immediate")
+    assert ar.assert_histories(directory, b) == ["00000002.history"]
+    new = restored(world, a, backup, directory, recovery_target_timeline="latest")
+    assert new.number("select count(*) from load") == want
+    assert new.timeline() == 3
