@@ -15,9 +15,12 @@ bool archive_open(const char *path, bool sync, const FileTable *files, Archive *
     Archive archive = {.dir = {.fd = -1}, .private = {.fd = -1}, .lock = {.fd = -1}};
     if (!dir_open(path, sync, files, &archive.dir, err))
         return false;
-    if (!dir_open_inside(&archive.dir, ARCHIVE_PRIVATE_DIR, true, &archive.private,
-                         &archive.made_private, err) ||
-        !dirlock_acquire(&archive.private, path, &archive.lock, err)) {
+    /* An archive that has no .walrx/ yet gets it only once the cluster is known to be its own. */
+    bool ok =
+        dirlock_directory(&archive.dir, err) &&
+        dir_open_inside(&archive.dir, ARCHIVE_PRIVATE_DIR, false, &archive.private, NULL, err) &&
+        (archive.private.fd < 0 || dirlock_file(&archive.private, path, &archive.lock, err));
+    if (!ok) {
         dir_close(&archive.private);
         dir_close(&archive.dir);
         return false;
@@ -58,27 +61,38 @@ static bool remove_temporary(void *context, const char *name)
     return true;
 }
 
+static bool make_private(Archive *archive, Error *err)
+{
+    return archive->private.fd >= 0 ||
+           (dir_open_inside(&archive->dir, ARCHIVE_PRIVATE_DIR, true, &archive->private, NULL,
+                            err) &&
+            dirlock_file(&archive->private, archive->dir.path, &archive->lock, err));
+}
+
 bool archive_bind(Archive *archive, uint64_t system_identifier, uint32_t segment_size,
                   bool group_may_read, Error *err)
 {
     Identity server = {.system_identifier = system_identifier, .segment_size = segment_size};
     Identity mine;
-    bool known;
+    bool known = false;
     if (archive->bound) {
         mine = (Identity){.system_identifier = archive->system_identifier,
                           .segment_size = archive->segment_size};
         return same_identity(archive, &mine, &server, err);
     }
-    if (!identity_load(&archive->private, &known, &mine, err))
+    if (archive->private.fd >= 0 && !identity_load(&archive->private, &known, &mine, err))
         return false;
     bool loaded = known;
     if (!known && !identity_derive(&archive->dir, &known, &mine, err))
         return false;
     if (known && !same_identity(archive, &mine, &server, err))
         return false;
-    if (group_may_read && !dir_let_group_read(&archive->dir, &archive->private, err))
-        return false;
-    if (!dir_visit(&archive->private, remove_temporary, &archive->private, err))
+    if (!make_private(archive, err) ||
+        (group_may_read && !dir_let_group_read(&archive->dir, &archive->private, err)) ||
+        /* A process that was killed may have given names and not synced them: what is found here
+         * counts as durable from now on. */
+        !durable_directory(&archive->dir, err) ||
+        !dir_visit(&archive->private, remove_temporary, &archive->private, err))
         return false;
     if (!loaded && !identity_save(&archive->private, &server, err))
         return false;
@@ -90,10 +104,7 @@ bool archive_bind(Archive *archive, uint64_t system_identifier, uint32_t segment
 
 void archive_close(Archive *archive)
 {
-    bool leave_no_trace = archive->made_private && !archive->bound;
-    dirlock_release(&archive->private, &archive->lock, leave_no_trace);
-    if (leave_no_trace)
-        dir_remove_empty(&archive->dir, ARCHIVE_PRIVATE_DIR);
+    dirlock_release(&archive->private, &archive->lock);
     dir_close(&archive->private);
     dir_close(&archive->dir);
 }

@@ -45,7 +45,7 @@ bool gap_record(const Archive *archive, const Gap *gap, const char *when, Error 
         char begin[LSN_TEXT_SIZE];
         char end[LSN_TEXT_SIZE];
         int added =
-            snprintf(text + length, GAP_LINE_MAX, "timeline=%u begin=%s end=%s seen=%s\n",
+            snprintf(text + length, GAP_LINE_MAX, "timeline=%u begin=%s end=%s seen=%.32s\n",
                      gap->timeline, lsn_format(gap->begin, begin), lsn_format(gap->end, end), when);
         ok = durable_write_over(&archive->private, GAP_FILE ARCHIVE_TEMP_SUFFIX, &archive->private,
                                 GAP_FILE, text, length + (size_t)added, err);

@@ -61,10 +61,8 @@ bool partial_examine(const Archive *archive, Timeline timeline, SegNo segno, Par
         return false;
     WalScanner scanner;
     wal_scan_init(&scanner, start, archive->segment_size, archive->system_identifier);
-    /* The name too: a process that was killed may have given it and not synced it. */
     bool ok = mend_size(archive, name, fd, size, err) &&
               durable_file(&archive->dir, name, fd, err) &&
-              durable_directory(&archive->dir, err) &&
               scan_file(archive, name, fd, &scanner, err);
     file_close(&archive->dir, fd);
     if (!ok)

@@ -210,13 +210,15 @@ bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *er
     assert(end > position && end - data_lsn <= RING_EXTENT);
     if (writer->fd < 0 && !open_segment(writer, err))
         return false;
-    Lsn head_end = earlier(end, writer->proven_begin);
-    if (position < head_end && !write_range(writer, data, data_lsn, position, head_end, err))
-        return false;
+    /* Compared first: a server on another branch is found out before it spoils the bytes in front.
+     */
     Lsn compare_from = later(position, writer->proven_begin);
     Lsn compare_to = earlier(end, writer->proven_end);
     if (compare_from < compare_to &&
         !compare_range(writer, data, data_lsn, compare_from, compare_to, err))
+        return false;
+    Lsn head_end = earlier(end, writer->proven_begin);
+    if (position < head_end && !write_range(writer, data, data_lsn, position, head_end, err))
         return false;
     Lsn write_from = later(position, writer->proven_end);
     if (write_from < end && !write_range(writer, data, data_lsn, write_from, end, err))

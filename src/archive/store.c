@@ -25,10 +25,9 @@ struct Store {
     /* shared without a lock */
     Ring ring;
     _Atomic Lsn written;
-    _Atomic Lsn flushed;    /* moved by store_advance_flush only; set by store_start at rest */
-    _Atomic Lsn flush_goal; /* moved by the stream thread only */
-    _Atomic Lsn write_goal; /* the same */
-    _Atomic uint64_t completed;
+    _Atomic Lsn flushed;        /* moved by store_advance_flush only; set by store_start at rest */
+    _Atomic Lsn flush_goal;     /* moved by the stream thread only */
+    _Atomic Lsn write_goal;     /* the same */
     atomic_bool producer_waits; /* the ring was full: ring the bell when an extent is free */
     atomic_bool failed;
     /* store thread only, and the stream thread while at rest */
@@ -64,7 +63,6 @@ static bool end_segment(Store *store, Error *err)
     if (!writer_complete(writer, &is_new, err))
         return false;
     store_advance_flush(store, writer->position);
-    atomic_fetch_add(&store->completed, 1);
     if (is_new && store->compressor != NULL &&
         !compressor_submit(store->compressor, writer->timeline, writer->segno) &&
         !compressor_error(store->compressor, err))
@@ -314,11 +312,6 @@ void store_error(Store *store, Error *ret)
     (void)pthread_mutex_lock(&store->mutex);
     *ret = store->error;
     (void)pthread_mutex_unlock(&store->mutex);
-}
-
-uint64_t store_segments_completed(const Store *store)
-{
-    return atomic_load(&store->completed);
 }
 
 void store_close(Store *store)

@@ -1,81 +1,104 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See dirlock.h. A refused receiver removes the lock file it made itself, so another process may
- * have opened a file that is gone by the time it gets the lock: it compares the inode of what it
- * locked with the one under the name, and opens again when they differ.
+ * See dirlock.h. Who holds a lock is read from /proc/locks, so that nothing needs to be written: a
+ * receiver that is refused for another reason leaves the archive untouched.
  */
 #include "walrx/os/dirlock.h"
 
 #include "interrupted.h"
 
+#include "walrx/base/parse.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-static bool still_named(const Dir *dir, int fd)
+/* "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF": proc_locks(5). The inode decides; two
+ * filesystems may share its number, which at worst names a process too many. */
+static bool holder_of_line(char *line, uint64_t inode, uint64_t *ret_pid)
 {
-    struct stat mine;
-    struct stat named;
-    return fstat(fd, &mine) == 0 && fstatat(dir->fd, DIRLOCK_NAME, &named, 0) == 0 &&
-           mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+    char *words[8];
+    size_t count = 0;
+    for (char *word = strsep(&line, " \n"); word != NULL && count < 8;
+         word = strsep(&line, " \n")) {
+        if (*word != '\0')
+            words[count++] = word;
+    }
+    if (count < 6 || strcmp(words[1], "FLOCK") != 0)
+        return false;
+    const char *number = strrchr(words[5], ':');
+    uint64_t found;
+    return number != NULL && parse_u64(number + 1, 0, UINT64_MAX, &found) && found == inode &&
+           parse_u64(words[4], 1, UINT32_MAX, ret_pid);
+}
+
+/* 0: not known (the process may live in another pid namespace). */
+static uint64_t holder_of(int fd)
+{
+    struct stat status;
+    char line[256];
+    uint64_t pid = 0;
+    FILE *locks = fopen("/proc/locks", "re");
+    if (locks == NULL)
+        return 0;
+    if (fstat(fd, &status) == 0) {
+        while (fgets(line, sizeof(line), locks) != NULL) {
+            if (holder_of_line(line, (uint64_t)status.st_ino, &pid))
+                break;
+        }
+    }
+    (void)fclose(locks);
+    return pid;
 }
 
 static bool refuse(int fd, const char *archive_path, Error *err)
 {
-    char owner[32] = "";
-    ssize_t n = pread(fd, owner, sizeof(owner) - 1, 0);
-    size_t length = n > 0 ? strspn(owner, "0123456789") : 0;
-    owner[length] = '\0';
-    error_set(err, ERROR_ARCHIVE, "archive \"%s\" is in use by another receiver%s%s", archive_path,
-              length > 0 ? ", process " : "", owner);
+    uint64_t pid = holder_of(fd);
+    if (pid != 0)
+        error_set(err, ERROR_ARCHIVE, "archive \"%s\" is in use by another receiver, process %llu",
+                  archive_path, (unsigned long long)pid);
+    else
+        error_set(err, ERROR_ARCHIVE, "archive \"%s\" is in use by another receiver", archive_path);
     return error_hint(err, "One directory takes one receiver: stop the other one, or give this one "
                            "a directory of its own.");
 }
 
-bool dirlock_acquire(const Dir *private_dir, const char *archive_path, DirLock *ret, Error *err)
+bool dirlock_directory(const Dir *dir, Error *err)
 {
-    for (int attempt = 0; attempt < 100; attempt++) {
-        int fd;
-        RETRY_EINTR(fd, private_dir->files->openat(private_dir->fd, DIRLOCK_NAME,
-                                                   O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                                                   private_dir->file_mode));
-        if (fd < 0)
-            return error_set_errno(err, ERROR_STORAGE, errno, "could not open lock file \"%s/%s\"",
-                                   private_dir->path, DIRLOCK_NAME);
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            int saved = errno;
-            bool refused = saved == EWOULDBLOCK ? refuse(fd, archive_path, err)
-                                                : error_set_errno(err, ERROR_STORAGE, saved,
-                                                                  "could not lock \"%s/%s\"",
-                                                                  private_dir->path, DIRLOCK_NAME);
-            file_close(private_dir, fd);
-            return refused;
-        }
-        if (still_named(private_dir, fd)) {
-            char text[32];
-            int length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-            /* The pid only serves the other side's message: the lock holds without it. */
-            if (ftruncate(fd, 0) == 0)
-                (void)!pwrite(fd, text, (size_t)length, 0);
-            ret->fd = fd;
-            return true;
-        }
-        file_close(private_dir, fd);
-    }
-    return error_set(err, ERROR_STORAGE, "lock file \"%s/%s\" keeps changing", private_dir->path,
-                     DIRLOCK_NAME);
+    int rc;
+    RETRY_EINTR(rc, flock(dir->fd, LOCK_EX | LOCK_NB));
+    return rc == 0 || errno != EWOULDBLOCK || refuse(dir->fd, dir->path, err);
 }
 
-void dirlock_release(const Dir *private_dir, DirLock *lock, bool remove)
+bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret, Error *err)
 {
-    if (lock->fd < 0)
-        return;
-    if (remove)
-        (void)private_dir->files->unlinkat(private_dir->fd, DIRLOCK_NAME, 0);
+    int fd;
+    int rc;
+    RETRY_EINTR(fd, private_dir->files->openat(private_dir->fd, DIRLOCK_NAME,
+                                               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                                               private_dir->file_mode));
+    if (fd < 0)
+        return error_set_errno(err, ERROR_STORAGE, errno, "could not open lock file \"%s/%s\"",
+                               private_dir->path, DIRLOCK_NAME);
+    RETRY_EINTR(rc, flock(fd, LOCK_EX | LOCK_NB));
+    if (rc != 0) {
+        bool busy = errno == EWOULDBLOCK;
+        bool refused = busy ? refuse(fd, archive_path, err)
+                            : error_set_errno(err, ERROR_STORAGE, errno, "could not lock \"%s/%s\"",
+                                              private_dir->path, DIRLOCK_NAME);
+        file_close(private_dir, fd);
+        return refused;
+    }
+    ret->fd = fd;
+    return true;
+}
+
+void dirlock_release(const Dir *private_dir, DirLock *lock)
+{
     file_close(private_dir, lock->fd);
     lock->fd = -1;
 }

@@ -91,17 +91,21 @@ bool dir_open_inside(const Dir *parent, const char *name, bool create, Dir *ret,
     }
     RETRY_EINTR(dir.fd, parent->files->openat(parent->fd, name,
                                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0));
-    if (dir.fd < 0 && (create || errno != ENOENT))
-        return error_set_errno(err, ERROR_STORAGE, errno, "could not open directory \"%s\"",
-                               dir.path);
-    /* Also where it exists: a process that was killed may have made it and not synced it. */
-    int synced = 0;
-    if (create && parent->sync)
-        RETRY_EINTR(synced, parent->files->fsync(parent->fd));
-    if (synced != 0) {
-        error_set_errno(err, ERROR_STORAGE, errno, "could not fsync directory \"%s\"",
-                        parent->path);
+    bool ok = dir.fd >= 0 || (!create && errno == ENOENT);
+    if (!ok)
+        error_set_errno(err, ERROR_STORAGE, errno, "could not open directory \"%s\"", dir.path);
+    if (ok && create && parent->sync) {
+        /* Also where it exists: a process that was killed may have made it and not synced it. */
+        int rc;
+        RETRY_EINTR(rc, parent->files->fsync(parent->fd));
+        if (rc != 0)
+            ok = error_set_errno(err, ERROR_STORAGE, errno, "could not fsync directory \"%s\"",
+                                 parent->path);
+    }
+    if (!ok) {
         dir_close(&dir);
+        if (created)
+            dir_remove_empty(parent, name);
         return false;
     }
     *ret = dir;

@@ -6,6 +6,8 @@
  */
 #include "walrx/os/log.h"
 
+#include "interrupted.h"
+
 #include "walrx/os/clock.h"
 
 #include <inttypes.h>
@@ -57,11 +59,6 @@ void log_set_threshold(LogLevel threshold)
     atomic_store(&config.threshold, (int)threshold);
 }
 
-LogFormat log_format(void)
-{
-    return config.format;
-}
-
 typedef struct Line {
     char text[LINE_SIZE];
     size_t length; /* always leaves room for the final newline */
@@ -80,16 +77,27 @@ static void line_add(Line *line, const char *format, ...)
         line->length += (size_t)written < room ? (size_t)written : room - 1;
 }
 
-static void line_write(Line *line)
+static void write_out(const char *text, size_t length)
 {
-    line->text[line->length++] = '\n';
     size_t done = 0;
-    while (done < line->length) {
-        ssize_t n = write(STDERR_FILENO, line->text + done, line->length - done);
+    while (done < length) {
+        ssize_t n;
+        RETRY_EINTR(n, write(STDERR_FILENO, text + done, length - done));
         if (n <= 0)
             return; /* nobody listens: there is no other place to say so */
         done += (size_t)n;
     }
+}
+
+static void line_write(Line *line)
+{
+    line->text[line->length++] = '\n';
+    write_out(line->text, line->length);
+}
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
 /* One line: control characters, as in libpq's messages of several lines, become single blanks. */
@@ -98,7 +106,7 @@ static void fold_controls(char *text)
     char *out = text;
     bool blank = false;
     for (; *text != '\0'; text++) {
-        bool control = (unsigned char)*text < 0x20 || *text == 0x7f;
+        bool control = is_control(*text);
         if (control && blank)
             continue;
         *out = control ? ' ' : *text;
@@ -123,7 +131,11 @@ static const char *field_value(const LogField *field, char buffer[32])
 
 static bool needs_quotes(const char *value)
 {
-    return *value == '\0' || strpbrk(value, " \"=\\") != NULL;
+    for (const char *at = value; *at != '\0'; at++) {
+        if (is_control(*at) || strchr(" \"=\\", *at) != NULL)
+            return true;
+    }
+    return *value == '\0';
 }
 
 static void add_fields(Line *line, const LogField *fields)
@@ -140,7 +152,8 @@ static void add_fields(Line *line, const LogField *fields)
         }
         line_add(line, "\"");
         for (; *value != '\0'; value++)
-            line_add(line, *value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
+            line_add(line, *value == '"' || *value == '\\' ? "\\%c" : "%c",
+                     is_control(*value) ? ' ' : *value);
         line_add(line, "\"");
     }
 }
@@ -224,15 +237,9 @@ static void write_json(LogLevel level, const LogField *fields, const char *messa
     json_decref(object);
     if (text == NULL)
         return; /* out of memory: no line rather than a broken one */
-    Line line = {.length = 0};
     size_t length = strlen(text);
-    if (length < sizeof(line.text)) {
-        line_add(&line, "%s", text);
-        line_write(&line);
-    } else {
-        (void)!write(STDERR_FILENO, text, length);
-        (void)!write(STDERR_FILENO, "\n", 1);
-    }
+    text[length] = '\n'; /* in place of the NUL */
+    write_out(text, length + 1);
     free(text);
 }
 

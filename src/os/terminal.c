@@ -47,8 +47,3 @@ bool terminal_read_password(const char *prompt, char *buffer, size_t capacity, E
         (void)fclose(tty);
     return ok;
 }
-
-bool terminal_is_interactive(void)
-{
-    return isatty(STDIN_FILENO) != 0;
-}

@@ -274,13 +274,13 @@ static bool open_with_password(Parameters *parameters, const ConnectOptions *opt
         add(parameters, "password", password);
     if (open_once(parameters, control, timeout_ms, ret, err))
         return true;
-    if (asked || *ret == NULL || options->never_password || !PQconnectionNeedsPassword(*ret) ||
-        !terminal_is_interactive())
+    if (asked || *ret == NULL || options->never_password || !PQconnectionNeedsPassword(*ret))
+        return false;
+    Error nobody_there; /* then the server's refusal is what there is to tell */
+    if (!terminal_read_password("Password: ", password, sizeof(password), &nobody_there))
         return false;
     PQfinish(*ret);
     *ret = NULL;
-    if (!terminal_read_password("Password: ", password, sizeof(password), err))
-        return false;
     add(parameters, "password", password);
     return open_once(parameters, control, timeout_ms, ret, err);
 }

@@ -141,7 +141,7 @@ static bool collect(Connection *connection, const char *command, Error *err)
     bool ok = true;
     bool complete = false;
     for (int i = 0; i < MAX_RESULTS; i++) {
-        PGresult *result;
+        PGresult *result = NULL;
         Error later = {.class = ERROR_NONE}; /* what follows the first error is not told */
         Error *into = ok ? err : &later;
         if (!next_result(connection, "could not read an answer", &result, into))
@@ -183,16 +183,10 @@ bool connection_query(Connection *connection, const char *command, ResultRow *re
     return true;
 }
 
-bool connection_execute(Connection *connection, const char *command, Error *err)
-{
-    ResultRow ignored;
-    return connection_query(connection, command, &ignored, err);
-}
-
 bool connection_start_copy(Connection *connection, const char *command, bool *ret_copying,
                            Error *err)
 {
-    PGresult *result;
+    PGresult *result = NULL;
     if (!send_query(connection, command, err) ||
         !next_result(connection, "starting to stream", &result, err))
         return false;

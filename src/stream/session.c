@@ -266,10 +266,15 @@ static bool step_over_gap(Receiver *receiver, Timeline *timeline, Lsn *lsn, Erro
     Gap gap = {.timeline = *timeline, .begin = *lsn, .end = to};
     if (!gap_record(&receiver->archive, &gap, clock_utc_text(when), err))
         return false;
-    log_line(LOG_ERROR, NULL,
-             "WAL from %s to %s (timeline %u) is missing in the archive: the server no longer has "
-             "it; continuing behind the gap",
-             lsn_format(gap.begin, text[0]), lsn_format(gap.end, text[1]), gap.timeline);
+    char begin[WAL_FILE_NAME_SIZE];
+    char end[WAL_FILE_NAME_SIZE];
+    wal_segment_name(gap.timeline, segment_of(gap.begin, size), size, WAL_RAW, false, begin);
+    wal_segment_name(gap.timeline, segment_of(gap.end, size), size, WAL_RAW, false, end);
+    log_line(
+        LOG_ERROR, NULL,
+        "WAL from %s (file %s) to %s (file %s) is missing in the archive: the server no longer "
+        "has it; continuing behind the gap",
+        lsn_format(gap.begin, text[0]), begin, lsn_format(gap.end, text[1]), end);
     *timeline = timeline_history_at(&receiver->history, to);
     *lsn = to;
     return true;
@@ -330,7 +335,7 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
 static bool run_connected(Receiver *receiver, Error *err)
 {
     uint32_t segment_size;
-    bool group_may_read;
+    bool group_may_read = false;
     StartPoint start;
     if (!identify(receiver, &segment_size, &group_may_read, err))
         return false;

@@ -14,7 +14,7 @@ COMMANDS = ("receive", "slot")  # those with options
 
 @pytest.fixture(scope="session")
 def program():
-    path = Path(os.environ.get("WALRX_BIN", TREE / "build" / "src" / "cli" / "walrx"))
+    path = Path(os.environ.get("WALRX_BIN", TREE / "build" / "release" / "src" / "cli" / "walrx"))
     assert path.is_file(), f"no walrx at {path}: build it, or set WALRX_BIN to the program"
     return path.resolve()
 

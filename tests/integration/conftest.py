@@ -72,7 +72,7 @@ def bin_dir(temp_root):
 
 
 def install_walrx(bin_dir):
-    source = Path(os.environ.get("WALRX_BIN", TREE / "build" / "src" / "cli" / "walrx"))
+    source = Path(os.environ.get("WALRX_BIN", TREE / "build" / "release" / "src" / "cli" / "walrx"))
     if not source.is_file():
         pytest.fail(f"no walrx at {source}: build it, or set WALRX_BIN to the program", pytrace=False)
     if not (bin_dir / "walrx").exists():

@@ -41,5 +41,5 @@ bool archive_open(const char *path, bool sync, const FileTable *files, Archive *
 bool archive_bind(Archive *archive, uint64_t system_identifier, uint32_t segment_size,
                   bool group_may_read, Error *err) MUST_CHECK;
 
-/* Lets the lock go. When never bound, removes .walrx/ if archive_open made it. */
+/* Lets the locks go. */
 void archive_close(Archive *archive);

@@ -64,8 +64,5 @@ bool store_finish(Store *store, Error *err) MUST_CHECK;
 /* The error behind `failed`. */
 void store_error(Store *store, Error *ret);
 
-/* How many segments got their final name since store_open. */
-uint64_t store_segments_completed(const Store *store);
-
 /* Ends the thread without writing anything more; NULL is fine. */
 void store_close(Store *store);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * One receiver per archive: flock on .walrx/lock, which holds the owner's pid as text. The kernel
- * drops the lock with the process, so nothing is ever stale.
+ * One receiver per archive: flock on the directory itself, which changes nothing in it, and on
+ * .walrx/lock, which scripts can look at. The kernel drops both with the process, so nothing is
+ * ever stale.
  */
 #pragma once
 
@@ -14,9 +15,11 @@ typedef struct DirLock {
     int fd; /* -1: not held */
 } DirLock;
 
-/* ERROR_ARCHIVE naming the process when another one holds it. */
-bool dirlock_acquire(const Dir *private_dir, const char *archive_path, DirLock *ret,
-                     Error *err) MUST_CHECK;
-/* Lets go; with `remove` the file goes first (while still locked, so that nobody else can hold it).
- */
-void dirlock_release(const Dir *private_dir, DirLock *lock, bool remove);
+/* Locks the directory, until dir_close. ERROR_ARCHIVE naming the process when another one holds it.
+ * A filesystem that cannot lock directories (NFS) is passed over: there the lock file decides. */
+bool dirlock_directory(const Dir *dir, Error *err) MUST_CHECK;
+
+/* Locks the file, made where it is missing. archive_path is for the message. */
+bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret,
+                  Error *err) MUST_CHECK;
+void dirlock_release(const Dir *private_dir, DirLock *lock);

@@ -35,7 +35,6 @@ typedef enum LogLevel {
 
 void log_setup(const char *program, LogFormat format, LogLevel threshold);
 void log_set_threshold(LogLevel threshold); /* SIGHUP may change it */
-LogFormat log_format(void);
 
 /* A field of a line. Text is borrowed for the call; a field whose text is NULL is left out. */
 typedef enum LogFieldKind {

@@ -12,6 +12,3 @@
  * when there is no line to read, ERROR_USAGE when it is longer than the buffer. */
 bool terminal_read_password(const char *prompt, char *buffer, size_t capacity,
                             Error *err) MUST_CHECK;
-
-/* Is there a person on standard input? */
-bool terminal_is_interactive(void);

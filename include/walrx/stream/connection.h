@@ -59,9 +59,6 @@ const char *connection_peer(const Connection *connection);
  * row at all: *ret has count 0. */
 bool connection_query(Connection *connection, const char *command, ResultRow *ret,
                       Error *err) MUST_CHECK;
-/* Runs a command without an interesting answer. */
-bool connection_execute(Connection *connection, const char *command, Error *err) MUST_CHECK;
-
 /* START_REPLICATION. *ret_copying false: the timeline had nothing to stream; then and after the
  * end of COPY, connection_end_of_stream reads what follows. */
 bool connection_start_copy(Connection *connection, const char *command, bool *ret_copying,

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Compression of one segment: at every moment a good file is there, whatever fails; a copy that
+ * does not read back never takes the raw file's place.
+ */
+#include "compress_job.h"
+
+#include "fake_files.h"
+#include "fixture.h"
+
+#include "walrx/archive/compressor.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SEGNO FIXTURE_SEGNO
+
+static const uint8_t *wal;
+
+static int setup(void **state)
+{
+    (void)fixture_setup(state);
+    wal = fixture_wal(FIXTURE_START);
+    fixture_archive(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE);
+    return 0;
+}
+
+static bool run(WalCompression form, const atomic_bool *abort)
+{
+    CompressSpec spec = {.method = form, .level = 1};
+    return compress_job_run(&fixture.archive, spec, fixture_name(SEGNO, WAL_RAW, false),
+                            fixture_name(SEGNO, form, false), FIXTURE_SIZE, abort, &fixture.error);
+}
+
+static bool has_raw(void)
+{
+    return fixture_holds(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE);
+}
+
+static bool has_packed(WalCompression form)
+{
+    return fixture_holds(SEGNO, form, false, wal, FIXTURE_SIZE);
+}
+
+static void the_compressed_file_takes_the_place_of_the_raw_one(void **state)
+{
+    (void)state;
+    for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT; form++) {
+        fixture_archive(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE);
+        if (!run((WalCompression)form, NULL))
+            fail_msg("%s", fixture.error.message);
+        assert_true(has_packed((WalCompression)form));
+        assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, false)));
+        assert_int_equal(scratch_count(fixture.path, ".walrx"), 2);
+    }
+}
+
+static void an_equal_compressed_file_is_kept_and_the_raw_one_goes(void **state)
+{
+    size_t length;
+    size_t after;
+    const char *name = fixture_name(SEGNO, WAL_ZSTD, false);
+    (void)state;
+    fixture_archive(SEGNO, WAL_ZSTD, false, wal, FIXTURE_SIZE);
+    uint8_t *before = scratch_read(fixture.path, name, &length);
+    assert_true(run(WAL_ZSTD, NULL));
+    uint8_t *now = scratch_read(fixture.path, name, &after);
+    assert_non_null(before);
+    assert_non_null(now);
+    assert_int_equal(after, length);
+    assert_memory_equal(now, before, length);
+    assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, false)));
+    assert_int_equal(scratch_count(fixture.path, ".walrx"), 2);
+    free(before);
+    free(now);
+}
+
+static void a_different_compressed_file_is_an_archive_error_and_both_stay(void **state)
+{
+    uint8_t *other = malloc(FIXTURE_SIZE);
+    (void)state;
+    assert_non_null(other);
+    memcpy(other, wal, FIXTURE_SIZE);
+    other[99] ^= 1;
+    fixture_archive(SEGNO, WAL_LZ4, false, other, FIXTURE_SIZE);
+    assert_false(run(WAL_LZ4, NULL));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_true(has_raw());
+    assert_true(fixture_holds(SEGNO, WAL_LZ4, false, other, FIXTURE_SIZE));
+    scratch_write(fixture.path, fixture_name(SEGNO, WAL_LZ4, false), "damaged", 7);
+    assert_false(run(WAL_LZ4, NULL));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_true(has_raw());
+    free(other);
+}
+
+static bool spoil;
+
+/* The disk gives something else back than what was written. */
+static ssize_t pread_spoiled(int fd, void *buffer, size_t count, off_t offset)
+{
+    ssize_t n = fake_files_table()->pread(fd, buffer, count, offset);
+    if (spoil && n > 0 && fake_files_count(FAKE_FDATASYNC) > 1)
+        ((uint8_t *)buffer)[n / 2] ^= 1;
+    return n;
+}
+
+static void a_copy_that_does_not_read_back_is_not_published(void **state)
+{
+    FileTable table = *fake_files_table();
+    (void)state;
+    table.pread = pread_spoiled;
+    fixture.archive.dir.files = &table;
+    fixture.archive.private.files = &table;
+    for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT; form++) {
+        fake_files_reset();
+        (void)fake_files_table()->fdatasync(fixture.archive.dir.fd);
+        spoil = true;
+        assert_false(run((WalCompression)form, NULL));
+        spoil = false;
+        assert_true(fixture.error.class == ERROR_STORAGE || fixture.error.class == ERROR_ARCHIVE);
+        assert_true(has_raw());
+        assert_false(
+            scratch_exists(fixture.path, fixture_name(SEGNO, (WalCompression)form, false)));
+    }
+    fixture.archive.dir.files = fake_files_table();
+    fixture.archive.private.files = fake_files_table();
+}
+
+static void a_raw_file_that_is_too_short_is_not_compressed(void **state)
+{
+    (void)state;
+    fixture_archive(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE - 1);
+    assert_false(run(WAL_GZIP, NULL));
+    assert_int_equal(fixture.error.class, ERROR_STORAGE);
+    assert_true(fixture_holds(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE - 1));
+    assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_GZIP, false)));
+}
+
+static void an_aborted_job_leaves_the_raw_file(void **state)
+{
+    atomic_bool abort_now = true;
+    (void)state;
+    assert_false(run(WAL_GZIP, &abort_now));
+    assert_int_equal(fixture.error.class, ERROR_STOPPED);
+    assert_true(has_raw());
+    assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_GZIP, false)));
+    atomic_store(&abort_now, false);
+    assert_true(run(WAL_GZIP, &abort_now));
+    assert_true(has_packed(WAL_GZIP));
+}
+
+static void a_failure_at_any_call_leaves_a_good_file_and_the_next_try_mends_it(void **state)
+{
+    unsigned nth = 1;
+    (void)state;
+    for (bool struck = true; struck; nth++) {
+        FakeCall call;
+        fake_files_reset();
+        fixture_archive(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE);
+        fake_files_fail(FAKE_ANY, nth, EIO);
+        bool ok = run(WAL_LZ4, NULL);
+        struck = fake_files_struck(&call);
+        if (ok && struck && call != FAKE_CLOSE)
+            fail_msg("call %u (%s): nobody noticed", nth, fake_files_call_name(call));
+        fake_files_reset();
+        assert_true(has_packed(WAL_LZ4) || has_raw());
+        if (scratch_exists(fixture.path, fixture_name(SEGNO, WAL_LZ4, false)))
+            assert_true(has_packed(WAL_LZ4));
+        if (!ok && has_raw())
+            assert_true(run(WAL_LZ4, NULL));
+        assert_true(has_packed(WAL_LZ4));
+        assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, false)));
+        assert_int_equal(renameat(fixture.archive.dir.fd, fixture_name(SEGNO, WAL_LZ4, false),
+                                  fixture.archive.dir.fd, "gone"),
+                         0);
+    }
+    assert_true(nth > 10);
+}
+
+static void the_open_segment_is_compressed_as_pg_receivewal_leaves_it(void **state)
+{
+    (void)state;
+    for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT; form++) {
+        CompressSpec spec = {.method = (WalCompression)form, .level = 1};
+        fixture_archive(SEGNO, WAL_RAW, true, wal, FIXTURE_SIZE);
+        fixture_archive(SEGNO, (WalCompression)form, true, wal, 1000); /* of an earlier run */
+        assert_true(compress_partial(&fixture.archive, spec, 1, SEGNO, 123456, &fixture.error));
+        assert_true(fixture_holds(SEGNO, (WalCompression)form, true, wal, 123456));
+        assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, true)));
+    }
+}
+
+int main(void)
+{
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(the_compressed_file_takes_the_place_of_the_raw_one),
+        CASE(an_equal_compressed_file_is_kept_and_the_raw_one_goes),
+        CASE(a_different_compressed_file_is_an_archive_error_and_both_stay),
+        CASE(a_copy_that_does_not_read_back_is_not_published),
+        CASE(a_raw_file_that_is_too_short_is_not_compressed),
+        CASE(an_aborted_job_leaves_the_raw_file),
+        CASE(a_failure_at_any_call_leaves_a_good_file_and_the_next_try_mends_it),
+        CASE(the_open_segment_is_compressed_as_pg_receivewal_leaves_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Inventory: from names alone, newest per timeline and form; strangers are ignored; names of
+ * another segment size are refused.
+ */
+#include "walrx/archive/inventory.h"
+
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void touch(const char *name)
+{
+    scratch_write(fixture.path, name, "", 0);
+}
+
+static Inventory scan(uint32_t segment_size)
+{
+    Inventory inventory;
+    if (!inventory_scan(&fixture.archive.dir, segment_size, &inventory, &fixture.error))
+        fail_msg("%s", fixture.error.message);
+    return inventory;
+}
+
+static void an_empty_archive_has_no_timeline(void **state)
+{
+    Inventory inventory = scan(FIXTURE_SIZE);
+    (void)state;
+    assert_int_equal(inventory.count, 0);
+    assert_null(inventory_timeline(&inventory, 1));
+    inventory_free(&inventory);
+}
+
+static void each_form_has_its_newest(void **state)
+{
+    (void)state;
+    touch("000000010000000000000003");
+    touch("000000010000000000000007");
+    touch("000000010000000000000005");
+    touch("000000010000000000000004.gz");
+    touch("000000010000000000000009.lz4");
+    touch("000000010000000000000008.lz4");
+    touch("000000010000000000000001.zst");
+    touch("00000001000000000000000A.partial");
+    touch("000000010000000000000002.gz.partial");
+    Inventory inventory = scan(FIXTURE_SIZE);
+    assert_int_equal(inventory.count, 1);
+    const TimelineInventory *one = inventory_timeline(&inventory, 1);
+    assert_non_null(one);
+    assert_int_equal(one->complete[WAL_RAW].segno, 7);
+    assert_int_equal(one->complete[WAL_GZIP].segno, 4);
+    assert_int_equal(one->complete[WAL_LZ4].segno, 9);
+    assert_int_equal(one->complete[WAL_ZSTD].segno, 1);
+    assert_int_equal(one->partial[WAL_RAW].segno, 10);
+    assert_int_equal(one->partial[WAL_GZIP].segno, 2);
+    assert_false(one->partial[WAL_LZ4].any);
+    assert_int_equal(inventory_newest_complete(one).segno, 9);
+    assert_true(inventory_open_partial(one).any);
+    assert_int_equal(inventory_open_partial(one).segno, 10);
+    inventory_free(&inventory);
+}
+
+static void an_old_partial_is_no_open_one(void **state)
+{
+    (void)state;
+    touch("000000010000000000000003.zst");
+    touch("000000010000000000000003.partial");
+    touch("000000010000000000000002.gz.partial");
+    Inventory inventory = scan(FIXTURE_SIZE);
+    assert_false(inventory_open_partial(inventory_timeline(&inventory, 1)).any);
+    inventory_free(&inventory);
+}
+
+static void segment_0_counts(void **state)
+{
+    (void)state;
+    touch("000000010000000000000000.partial");
+    Inventory inventory = scan(FIXTURE_SIZE);
+    const TimelineInventory *one = inventory_timeline(&inventory, 1);
+    assert_true(inventory_open_partial(one).any);
+    assert_int_equal(inventory_open_partial(one).segno, 0);
+    assert_false(inventory_newest_complete(one).any);
+    inventory_free(&inventory);
+}
+
+static void numbers_roll_over_at_4_gb_for_each_size(void **state)
+{
+    (void)state;
+    touch("00000001000000010000000F");
+    Inventory inventory = scan(256 * 1024 * 1024); /* 16 segments to 4 GB */
+    assert_int_equal(inventory.timelines[0].complete[WAL_RAW].segno, 31);
+    inventory_free(&inventory);
+    inventory = scan(16 * 1024 * 1024);
+    assert_int_equal(inventory.timelines[0].complete[WAL_RAW].segno, 256 + 15);
+    inventory_free(&inventory);
+}
+
+static void timelines_ascend_in_whatever_order_they_come(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 300; i++) {
+        char name[WAL_FILE_NAME_SIZE];
+        Timeline timeline = 1 + i * 7919 % 300; /* 7919 is prime: each once */
+        touch(wal_segment_name(timeline, i, FIXTURE_SIZE, WAL_RAW, false, name));
+    }
+    Inventory inventory = scan(FIXTURE_SIZE);
+    assert_int_equal(inventory.count, 300);
+    for (unsigned i = 0; i < 300; i++) {
+        assert_int_equal(inventory.timelines[i].timeline, i + 1);
+        assert_ptr_equal(inventory_timeline(&inventory, i + 1), &inventory.timelines[i]);
+    }
+    assert_null(inventory_timeline(&inventory, 0));
+    assert_null(inventory_timeline(&inventory, 301));
+    inventory_free(&inventory);
+    assert_int_equal(inventory.count, 0);
+}
+
+static void strangers_are_ignored(void **state)
+{
+    (void)state;
+    touch("00000002.history");
+    touch("00000003.history.gz");
+    touch("000000010000000000000003.00000028.backup");
+    touch("000000010000000000000009.bz2");
+    touch("00000001000000000000000a");
+    touch("000000000000000000000009"); /* timeline 0 does not exist */
+    touch("0000000100000000000000099");
+    touch("backup_label");
+    touch("000000010000000000000009.partial.gz");
+    Inventory inventory = scan(FIXTURE_SIZE);
+    assert_int_equal(inventory.count, 0);
+    inventory_free(&inventory);
+}
+
+static void a_name_of_another_segment_size_is_refused(void **state)
+{
+    Inventory inventory;
+    (void)state;
+    touch("0000000100000000000000FF");
+    assert_false(
+        inventory_scan(&fixture.archive.dir, 1 << 26, &inventory, &fixture.error)); /* 64 MB */
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_non_null(strstr(fixture.error.message, "0000000100000000000000FF"));
+    assert_non_null(strstr(fixture.error.message, "67108864"));
+    inventory = scan(1 << 24);
+    inventory_free(&inventory);
+}
+
+int main(void)
+{
+#define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(an_empty_archive_has_no_timeline),
+        CASE(each_form_has_its_newest),
+        CASE(an_old_partial_is_no_open_one),
+        CASE(segment_0_counts),
+        CASE(numbers_roll_over_at_4_gb_for_each_size),
+        CASE(timelines_ascend_in_whatever_order_they_come),
+        CASE(strangers_are_ignored),
+        CASE(a_name_of_another_segment_size_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Lock: one holder, named to all others; gone with the process; nothing is written.
+ */
+#include "walrx/os/dirlock.h"
+
+#include "fake_files.h"
+#include "scratch.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char path[SCRATCH_PATH_SIZE];
+static Dir dir;
+static Error error;
+
+static int setup(void **state)
+{
+    (void)state;
+    scratch_make(path);
+    fake_files_reset();
+    return dir_open(path, true, fake_files_table(), &dir, &error) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    dir_close(&dir);
+    scratch_remove(path);
+    return 0;
+}
+
+static void a_second_descriptor_is_refused_and_told_who_has_it(void **state)
+{
+    DirLock first;
+    DirLock second = {.fd = -1};
+    char pid[32];
+    (void)state;
+    assert_true(dirlock_file(&dir, "/my/archive", &first, &error));
+    assert_true(scratch_holds(path, DIRLOCK_NAME, "", 0));
+    assert_false(dirlock_file(&dir, "/my/archive", &second, &error));
+    assert_int_equal(error.class, ERROR_ARCHIVE);
+    (void)snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+    assert_non_null(strstr(error.message, pid));
+    assert_non_null(strstr(error.message, "/my/archive"));
+    assert_int_equal(second.fd, -1);
+    dirlock_release(&dir, &first);
+    assert_int_equal(first.fd, -1);
+    assert_true(dirlock_file(&dir, "/my/archive", &second, &error));
+    dirlock_release(&dir, &second);
+    dirlock_release(&dir, &second); /* not held: nothing happens */
+}
+
+static void the_directory_itself_is_locked_without_a_trace(void **state)
+{
+    Dir other;
+    char pid[32];
+    (void)state;
+    assert_true(dirlock_directory(&dir, &error));
+    assert_int_equal(scratch_count(path, "."), 0);
+    assert_true(dir_open(path, true, fake_files_table(), &other, &error));
+    assert_false(dirlock_directory(&other, &error));
+    assert_int_equal(error.class, ERROR_ARCHIVE);
+    (void)snprintf(pid, sizeof(pid), "process %ld", (long)getpid());
+    assert_non_null(strstr(error.message, pid));
+    dir_close(&dir);
+    assert_true(dirlock_directory(&other, &error));
+    dir_close(&other);
+    assert_true(dir_open(path, true, fake_files_table(), &dir, &error));
+}
+
+static void another_process_holds_it_until_it_is_killed(void **state)
+{
+    DirLock lock;
+    int ready[2];
+    char byte;
+    char pid[32];
+    (void)state;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bool ok = dirlock_file(&dir, "x", &lock, &error);
+        (void)!write(ready[1], ok ? "y" : "n", 1);
+        (void)pause();
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 'y');
+    assert_false(dirlock_file(&dir, "x", &lock, &error));
+    (void)snprintf(pid, sizeof(pid), "process %ld", (long)child);
+    assert_non_null(strstr(error.message, pid));
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(dirlock_file(&dir, "x", &lock, &error));
+    dirlock_release(&dir, &lock);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+}
+
+static void a_lock_that_cannot_be_opened_is_a_storage_error(void **state)
+{
+    DirLock lock;
+    (void)state;
+    fake_files_fail(FAKE_OPENAT, fake_files_count(FAKE_OPENAT) + 1, ENOSPC);
+    assert_false(dirlock_file(&dir, "x", &lock, &error));
+    assert_int_equal(error.class, ERROR_STORAGE);
+    assert_int_equal(error.os_errno, ENOSPC);
+    fake_files_fail(FAKE_OPENAT, fake_files_count(FAKE_OPENAT) + 1, EINTR);
+    assert_true(dirlock_file(&dir, "x", &lock, &error));
+    dirlock_release(&dir, &lock);
+}
+
+int main(void)
+{
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(a_second_descriptor_is_refused_and_told_who_has_it),
+        CASE(the_directory_itself_is_locked_without_a_trace),
+        CASE(another_process_holds_it_until_it_is_killed),
+        CASE(a_lock_that_cannot_be_opened_is_a_storage_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
