@@ -12,8 +12,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define JOB_CHUNK ((size_t)256 * 1024)
+#define JOB_CHUNK ((size_t)1024 * 1024)
 
 typedef struct Output {
     const Dir *dir;
@@ -33,105 +34,156 @@ static bool write_output(void *context, const void *data, size_t length, Error *
     return true;
 }
 
-typedef struct Input {
-    const Dir *dir;
-    const char *name;
-    int fd;
-    uint64_t length;
-    uint32_t crc;
-} Input;
+/* Takes the next piece of the input: a view into memory, or a chunk of the file. */
+static bool next_piece(const Archive *archive, const CompressInput *input, int fd, uint64_t offset,
+                       uint8_t *chunk, const uint8_t **ret_piece, size_t *ret_length, Error *err)
+{
+    uint64_t left = input->length - offset;
+    size_t wanted = left < JOB_CHUNK ? (size_t)left : JOB_CHUNK;
+    size_t count;
+    *ret_length = wanted;
+    if (input->memory != NULL) {
+        *ret_piece = input->memory + offset;
+        return true;
+    }
+    *ret_piece = chunk;
+    if (!file_read_at(&archive->dir, input->raw, fd, chunk, wanted, offset, &count, err))
+        return false;
+    return count == wanted ||
+           error_set(err, ERROR_STORAGE,
+                     "file \"%s/%s\" ends after %" PRIu64 " of %" PRIu64 " bytes",
+                     archive->dir.path, input->raw, offset + count, input->length);
+}
 
-static bool encode_input(Input *input, Encoder *encoder, Output *output, char *chunk,
-                         const atomic_bool *abort, Error *err)
+static bool go_on(const atomic_bool *abort, Error *err)
+{
+    return abort == NULL || !atomic_load(abort) ||
+           error_set(err, ERROR_STOPPED, "compression was interrupted");
+}
+
+static bool encode_input(const Archive *archive, const CompressInput *input, int fd,
+                         Encoder *encoder, Output *output, uint8_t *chunk, const atomic_bool *abort,
+                         uint32_t *ret_crc, Error *err)
 {
     uint32_t crc = CRC32C_INIT;
     for (uint64_t offset = 0; offset < input->length;) {
-        uint64_t left = input->length - offset;
-        size_t wanted = left < JOB_CHUNK ? (size_t)left : JOB_CHUNK;
-        size_t count;
-        if (abort != NULL && atomic_load(abort))
-            return error_set(err, ERROR_STOPPED, "compression was interrupted");
-        if (!file_read_at(input->dir, input->name, input->fd, chunk, wanted, offset, &count, err))
+        const uint8_t *piece;
+        size_t length;
+        if (!go_on(abort, err) ||
+            !next_piece(archive, input, fd, offset, chunk, &piece, &length, err))
             return false;
-        if (count != wanted)
-            return error_set(err, ERROR_STORAGE,
-                             "file \"%s/%s\" ends after %" PRIu64 " of %" PRIu64 " bytes",
-                             input->dir->path, input->name, offset + count, input->length);
-        crc = crc32c_update(crc, chunk, count);
-        if (!encoder_write(encoder, chunk, count, write_output, output, err))
+        if (input->memory == NULL)
+            crc = crc32c_update(crc, piece, length);
+        if (!encoder_write(encoder, piece, length, write_output, output, err))
             return false;
-        offset += count;
+        offset += length;
     }
-    input->crc = crc32c_final(crc);
-    return encoder_finish(encoder, write_output, output, err);
+    *ret_crc = crc32c_final(crc);
+    return go_on(abort, err) && encoder_finish(encoder, write_output, output, err);
 }
 
-static bool encode_file(Input *input, CompressSpec spec, Output *output, const atomic_bool *abort,
-                        Error *err)
+static bool encode_file(const Archive *archive, CompressSpec spec, const CompressInput *input,
+                        Output *output, const atomic_bool *abort, uint32_t *ret_crc, Error *err)
 {
+    int fd = -1;
+    if (input->memory == NULL && !file_open(&archive->dir, input->raw, FILE_READ, &fd, err))
+        return false;
     Encoder *encoder = encoder_new(spec, input->length, err);
-    char *chunk = malloc(JOB_CHUNK);
+    uint8_t *chunk = input->memory == NULL ? malloc(JOB_CHUNK) : NULL;
     bool ok = encoder != NULL;
-    if (ok && chunk == NULL)
-        ok = error_set(err, ERROR_MEMORY, "out of memory while compressing \"%s\"", input->name);
-    ok = ok && encode_input(input, encoder, output, chunk, abort, err) &&
+    if (ok && chunk == NULL && input->memory == NULL)
+        ok = error_set(err, ERROR_MEMORY, "out of memory while compressing \"%s\"", input->raw);
+    ok = ok && encode_input(archive, input, fd, encoder, output, chunk, abort, ret_crc, err) &&
          durable_file(output->dir, output->name, output->fd, err);
     free(chunk);
     encoder_free(encoder);
+    file_close(&archive->dir, fd);
     return ok;
 }
 
-/* Does a compressed file hold exactly the bytes that were read? */
-static bool check_copy(const Dir *dir, const char *name, WalCompression form, const Input *input,
-                       bool *ret_same, Error *err)
-{
+typedef struct Comparison {
+    const uint8_t *memory;
     uint64_t length;
-    uint32_t crc;
-    if (!segment_file_checksum(dir, name, form, &length, &crc, err))
-        return false;
-    *ret_same = length == input->length && crc == input->crc;
+    uint64_t position;
+} Comparison;
+
+static bool compare_piece(void *context, const void *data, size_t length, Error *err)
+{
+    Comparison *comparison = context;
+    if (length > comparison->length - comparison->position ||
+        memcmp(comparison->memory + comparison->position, data, length) != 0)
+        return error_set(err, ERROR_STOPPED, "different");
+    comparison->position += length;
     return true;
 }
 
-static bool publish_copy(const Archive *archive, CompressSpec spec, const char *temporary,
-                         const char *packed, const Input *input, Error *err)
+/* Does a compressed file hold exactly the bytes of the input? `crc`: of an input that is a file. */
+static bool check_copy(const Dir *dir, const char *name, WalCompression form,
+                       const CompressInput *input, uint32_t crc, bool *ret_same, Error *err)
 {
+    uint64_t copy_length;
+    uint32_t copy_crc;
+    if (input->memory != NULL) {
+        Comparison comparison = {.memory = input->memory, .length = input->length};
+        bool read = segment_file_read(dir, name, form, compare_piece, &comparison, err);
+        *ret_same = read && comparison.position == input->length;
+        return read || err->class == ERROR_STOPPED;
+    }
+    if (!segment_file_checksum(dir, name, form, &copy_length, &copy_crc, err))
+        return false;
+    *ret_same = copy_length == input->length && copy_crc == crc;
+    return true;
+}
+
+void compress_job_temporary(const char *packed, char buffer[COMPRESS_TEMP_SIZE])
+{
+    (void)snprintf(buffer, COMPRESS_TEMP_SIZE, "%s%s", packed, ARCHIVE_TEMP_SUFFIX);
+}
+
+bool compress_job_write(const Archive *archive, CompressSpec spec, const CompressInput *input,
+                        const char *packed, const atomic_bool *abort, uint32_t *ret_crc, Error *err)
+{
+    char temporary[COMPRESS_TEMP_SIZE];
+    Output output = {.dir = &archive->private, .name = temporary, .fd = -1};
+    bool same;
+    compress_job_temporary(packed, temporary);
+    bool ok = file_open(&archive->private, temporary, FILE_CREATE, &output.fd, err) &&
+              encode_file(archive, spec, input, &output, abort, ret_crc, err);
+    file_close(&archive->private, output.fd);
+    if (!ok || !check_copy(&archive->private, temporary, spec.method, input, *ret_crc, &same, err))
+        return false;
+    return same || error_set(err, ERROR_STORAGE,
+                             "the compressed copy \"%s/%s\" does not read back to the same bytes",
+                             archive->private.path, temporary);
+}
+
+static bool publish_copy(const Archive *archive, CompressSpec spec, const CompressInput *input,
+                         const char *packed, uint32_t crc, Error *err)
+{
+    char temporary[COMPRESS_TEMP_SIZE];
     bool exists;
     bool same;
-    if (!check_copy(&archive->private, temporary, spec.method, input, &same, err))
-        return false;
-    if (!same)
-        return error_set(err, ERROR_STORAGE,
-                         "the compressed copy of \"%s/%s\" does not read back to the same bytes",
-                         archive->dir.path, input->name);
+    compress_job_temporary(packed, temporary);
     if (!durable_publish(&archive->private, temporary, &archive->dir, packed, &exists, err))
         return false;
     if (!exists)
         return true;
-    if (!check_copy(&archive->dir, packed, spec.method, input, &same, err))
+    if (!check_copy(&archive->dir, packed, spec.method, input, crc, &same, err))
         return false;
     if (!same) {
         error_set(err, ERROR_ARCHIVE, "\"%s/%s\" exists with other content than \"%s\"",
-                  archive->dir.path, packed, input->name);
+                  archive->dir.path, packed, input->raw);
         return error_hint(err, "Find out which of the two is right (pg_waldump shows the records) "
                                "and move the other one away.");
     }
     return durable_remove(&archive->private, temporary, err);
 }
 
-bool compress_job_run(const Archive *archive, CompressSpec spec, const char *raw,
-                      const char *packed, uint64_t length, const atomic_bool *abort, Error *err)
+bool compress_job_run(const Archive *archive, CompressSpec spec, const CompressInput *input,
+                      const char *packed, const atomic_bool *abort, Error *err)
 {
-    char temporary[WAL_FILE_NAME_SIZE + 8];
-    Input input = {.dir = &archive->dir, .name = raw, .fd = -1, .length = length};
-    Output output = {.dir = &archive->private, .name = temporary, .fd = -1};
-    (void)snprintf(temporary, sizeof(temporary), "%s%s", packed, ARCHIVE_TEMP_SUFFIX);
-    if (!file_open(&archive->dir, raw, FILE_READ, &input.fd, err))
-        return false;
-    bool ok = file_open(&archive->private, temporary, FILE_CREATE, &output.fd, err) &&
-              encode_file(&input, spec, &output, abort, err);
-    file_close(&archive->private, output.fd);
-    file_close(&archive->dir, input.fd);
-    return ok && publish_copy(archive, spec, temporary, packed, &input, err) &&
-           durable_remove(&archive->dir, raw, err);
+    uint32_t crc;
+    return compress_job_write(archive, spec, input, packed, abort, &crc, err) &&
+           publish_copy(archive, spec, input, packed, crc, err) &&
+           durable_remove(&archive->dir, input->raw, err);
 }

@@ -18,11 +18,6 @@
  * or in work. */
 #define LOOK_BACK (QUEUE_SIZE + 64)
 
-typedef struct Job {
-    Timeline timeline;
-    SegNo segno;
-} Job;
-
 struct Compressor {
     /* set once */
     const Archive *archive;
@@ -33,8 +28,10 @@ struct Compressor {
     atomic_bool abort; /* any thread sets it */
     /* under the mutex */
     pthread_mutex_t mutex;
+    void (*done)(void *context);
+    void *done_context;
     pthread_cond_t changed; /* a job came or went, or the end was asked for */
-    Job queue[QUEUE_SIZE];
+    CompressJob queue[QUEUE_SIZE];
     unsigned head;    /* oldest job */
     unsigned waiting; /* jobs in the queue */
     unsigned running;
@@ -44,16 +41,36 @@ struct Compressor {
     Error error;
 };
 
-static void run_job(Compressor *compressor, Job job)
+static bool do_job(Compressor *compressor, const CompressJob *job, Error *err)
 {
     char raw[WAL_FILE_NAME_SIZE];
     char packed[WAL_FILE_NAME_SIZE];
+    uint32_t crc;
     uint32_t size = compressor->archive->segment_size;
+    CompressInput input = {.raw = job->has_raw ? raw : NULL, .memory = job->memory, .length = size};
+    wal_segment_name(job->timeline, job->segno, size, WAL_RAW, false, raw);
+    wal_segment_name(job->timeline, job->segno, size, compressor->spec.method, false, packed);
+    if (job->has_raw)
+        return compress_job_run(compressor->archive, compressor->spec, &input, packed,
+                                &compressor->abort, err);
+    return compress_job_write(compressor->archive, compressor->spec, &input, packed,
+                              &compressor->abort, &crc, err);
+}
+
+/* Under the mutex. */
+static void fill_ticket(Compressor *compressor, const CompressJob *job, CompressOutcome outcome)
+{
+    if (job->ticket == NULL)
+        return;
+    atomic_store(&job->ticket->outcome, (int)outcome);
+    if (compressor->done != NULL)
+        compressor->done(compressor->done_context);
+}
+
+static void run_job(Compressor *compressor, const CompressJob *job)
+{
     Error error;
-    wal_segment_name(job.timeline, job.segno, size, WAL_RAW, false, raw);
-    wal_segment_name(job.timeline, job.segno, size, compressor->spec.method, false, packed);
-    bool ok = compress_job_run(compressor->archive, compressor->spec, raw, packed, size,
-                               &compressor->abort, &error);
+    bool ok = do_job(compressor, job, &error);
     (void)pthread_mutex_lock(&compressor->mutex);
     compressor->running--;
     bool tell = !ok && error.class != ERROR_STOPPED && !compressor->failed;
@@ -61,6 +78,7 @@ static void run_job(Compressor *compressor, Job job)
         compressor->failed = true;
         compressor->error = error;
     }
+    fill_ticket(compressor, job, ok ? COMPRESS_DONE : COMPRESS_FAILED);
     (void)pthread_cond_broadcast(&compressor->changed);
     (void)pthread_mutex_unlock(&compressor->mutex);
     if (tell) {
@@ -69,7 +87,7 @@ static void run_job(Compressor *compressor, Job job)
     }
 }
 
-static bool take_job(Compressor *compressor, Job *ret)
+static bool take_job(Compressor *compressor, CompressJob *ret)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
     while (compressor->waiting == 0 && !compressor->closing)
@@ -89,9 +107,9 @@ static bool take_job(Compressor *compressor, Job *ret)
 static void *worker_main(void *argument)
 {
     Compressor *compressor = argument;
-    Job job;
+    CompressJob job;
     while (take_job(compressor, &job))
-        run_job(compressor, job);
+        run_job(compressor, &job);
     return NULL;
 }
 
@@ -128,17 +146,17 @@ typedef enum Queued {
     QUEUE_CLOSED, /* a worker failed, or the end was asked for */
 } Queued;
 
-static Queued enqueue(Compressor *compressor, Job job, bool wait)
+static Queued enqueue(Compressor *compressor, const CompressJob *job, bool wait)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    while (wait && compressor->waiting == QUEUE_SIZE && !compressor->hurry &&
+    while (wait && compressor->waiting == QUEUE_SIZE && !(compressor->hurry && job->has_raw) &&
            !compressor->closing && !compressor->failed)
         (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
     Queued result = compressor->waiting < QUEUE_SIZE ? QUEUED : QUEUE_FULL;
     if (compressor->closing || compressor->failed)
         result = QUEUE_CLOSED;
     if (result == QUEUED) {
-        compressor->queue[(compressor->head + compressor->waiting) % QUEUE_SIZE] = job;
+        compressor->queue[(compressor->head + compressor->waiting) % QUEUE_SIZE] = *job;
         compressor->waiting++;
         (void)pthread_cond_broadcast(&compressor->changed);
     }
@@ -146,10 +164,25 @@ static Queued enqueue(Compressor *compressor, Job job, bool wait)
     return result;
 }
 
-bool compressor_submit(Compressor *compressor, Timeline timeline, SegNo segno)
+bool compressor_submit(Compressor *compressor, const CompressJob *job)
 {
-    Job job = {.timeline = timeline, .segno = segno};
-    return enqueue(compressor, job, true) != QUEUE_CLOSED;
+    Queued result = enqueue(compressor, job, true);
+    if (result == QUEUE_FULL && job->ticket != NULL)
+        atomic_store(&job->ticket->outcome, COMPRESS_DONE); /* as far as its memory goes */
+    return result != QUEUE_CLOSED;
+}
+
+void compressor_on_done(Compressor *compressor, void (*done)(void *context), void *context)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    compressor->done = done;
+    compressor->done_context = context;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+}
+
+CompressSpec compressor_spec(const Compressor *compressor)
+{
+    return compressor->spec;
 }
 
 bool compressor_error(Compressor *compressor, Error *ret)
@@ -162,12 +195,21 @@ bool compressor_error(Compressor *compressor, Error *ret)
     return failed;
 }
 
+/* Jobs that are dropped count as failed for whoever lent them memory. */
+static void drop_queue(Compressor *compressor)
+{
+    for (; compressor->waiting > 0; compressor->waiting--) {
+        fill_ticket(compressor, &compressor->queue[compressor->head], COMPRESS_FAILED);
+        compressor->head = (compressor->head + 1) % QUEUE_SIZE;
+    }
+}
+
 static void close_queue(Compressor *compressor, bool drop)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
     compressor->closing = true;
     if (drop)
-        compressor->waiting = 0;
+        drop_queue(compressor);
     (void)pthread_cond_broadcast(&compressor->changed);
     (void)pthread_mutex_unlock(&compressor->mutex);
 }
@@ -227,8 +269,8 @@ static bool submit_raw_of(Compressor *compressor, const Archive *archive,
         wal_segment_name(timeline->timeline, segno, archive->segment_size, WAL_RAW, false, name);
         if (!file_status(&archive->dir, name, &exists, &size, err))
             return false;
-        Job job = {.timeline = timeline->timeline, .segno = segno};
-        if (exists && size == archive->segment_size && enqueue(compressor, job, false) != QUEUED)
+        CompressJob job = {.timeline = timeline->timeline, .segno = segno, .has_raw = true};
+        if (exists && size == archive->segment_size && enqueue(compressor, &job, false) != QUEUED)
             return true; /* receiving must not wait for this: the next start takes the rest */
     }
     return true;
@@ -254,6 +296,7 @@ bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeli
     wal_segment_name(timeline, segno, archive->segment_size, WAL_RAW, true, raw);
     wal_segment_name(timeline, segno, archive->segment_size, spec.method, true, packed);
     /* An older one, of a run that began at the same segment, holds a prefix of this one. */
+    CompressInput input = {.raw = raw, .length = length};
     return durable_remove(&archive->dir, packed, err) &&
-           compress_job_run(archive, spec, raw, packed, length, NULL, err);
+           compress_job_run(archive, spec, &input, packed, NULL, err);
 }

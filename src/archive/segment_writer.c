@@ -11,8 +11,8 @@
  */
 #include "walrx/archive/segment_writer.h"
 
-#include "walrx/archive/quarantine.h"
-#include "walrx/archive/segment_file.h"
+#include "duplicate.h"
+
 #include "walrx/base/ring.h"
 #include "walrx/os/durable.h"
 
@@ -233,55 +233,42 @@ bool writer_sync(SegmentWriter *writer, Error *err)
            durable_file(&writer->archive->dir, writer->partial_name, writer->fd, err);
 }
 
-/* The segment is there already, in some form: equal or different? */
-static bool settle_duplicate(SegmentWriter *writer, WalCompression form, Error *err)
-{
-    const Archive *archive = writer->archive;
-    char existing[WAL_FILE_NAME_SIZE];
-    uint64_t length[2];
-    uint32_t crc[2];
-    wal_segment_name(writer->timeline, writer->segno, archive->segment_size, form, false, existing);
-    if (!segment_file_checksum(&archive->dir, existing, form, &length[0], &crc[0], err) ||
-        !segment_file_checksum(&archive->dir, writer->partial_name, WAL_RAW, &length[1], &crc[1],
-                               err))
-        return false;
-    if (length[0] == length[1] && crc[0] == crc[1])
-        return durable_remove(&archive->dir, writer->partial_name, err);
-    if (!quarantine_move(archive, &archive->dir, writer->partial_name, existing, err))
-        return false;
-    error_set(err, ERROR_ARCHIVE,
-              "segment \"%s/%s\" is archived already with other content than the server sends",
-              archive->dir.path, existing);
-    error_detail(err, "The received segment is in \"%s/%s\"; the archived one was not changed.",
-                 archive->private.path, QUARANTINE_DIR);
-    return error_hint(err, "Find out which of the two belongs to the cluster you want to keep "
-                           "(pg_waldump shows the records) before receiving again.");
-}
-
 bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err)
 {
     const Archive *archive = writer->archive;
     char final[WAL_FILE_NAME_SIZE];
-    bool found;
-    bool exists = false;
-    WalCompression form;
+    bool exists;
     assert(writer->fd >= 0);
     assert(segment_offset(writer->position, archive->segment_size) == 0);
     if (!durable_file(&archive->dir, writer->partial_name, writer->fd, err))
         return false;
     file_close(&archive->dir, writer->fd);
     writer->fd = -1;
-    if (!segment_file_find(&archive->dir, writer->timeline, writer->segno, archive->segment_size,
-                           &found, &form, err))
+    Newcomer newcomer = {
+        .dir = &archive->dir,
+        .name = writer->partial_name,
+        .timeline = writer->timeline,
+        .segno = writer->segno,
+        .form = WAL_RAW,
+    };
+    if (!duplicate_settle(archive, &newcomer, &exists, err))
         return false;
-    *ret_new = !found;
-    if (found)
-        return settle_duplicate(writer, form, err);
+    *ret_new = !exists;
+    if (exists)
+        return true;
     wal_segment_name(writer->timeline, writer->segno, archive->segment_size, WAL_RAW, false, final);
     if (!durable_publish(&archive->dir, writer->partial_name, &archive->dir, final, &exists, err))
         return false;
-    *ret_new = !exists;
-    return !exists || settle_duplicate(writer, WAL_RAW, err);
+    return !exists ||
+           error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
+                     archive->dir.path, final);
+}
+
+void writer_skip_segment(SegmentWriter *writer)
+{
+    assert(writer->fd < 0);
+    assert(segment_offset(writer->position, writer->archive->segment_size) == 0);
+    writer->position += writer->archive->segment_size;
 }
 
 bool writer_close(SegmentWriter *writer, Error *err)

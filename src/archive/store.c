@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See store.h. The store thread sleeps on a condition until a full extent is in the ring or a flush
- * is asked for. It writes full extents as they come; the tail, smaller than an extent, is written
- * only for a flush. A flush that its position already covers is done before more extents are
- * written, so a waiting commit pays for at most one write.
+ * See store.h. The store thread sleeps until somebody pokes it: a full extent is in the ring, a
+ * flush is asked for, a worker is done. It works in one of two ways:
+ *
+ * raw: full extents are written as they come; the tail, smaller than an extent, only for a flush. A
+ * flush that the position already covers is done before more extents are written, so a waiting
+ * commit pays for at most one write.
+ *
+ * lazy (with compression, where the ring holds whole segments): nothing is written until a flush is
+ * asked for or the segment is whole. A whole one goes from memory to the workers and is stored
+ * compressed only; a flush turns the segment at hand to raw, after everything before it is durable.
+ * So while catching up no byte is written twice, and a trickle is as durable as without
+ * compression.
  */
 #include "walrx/archive/store.h"
+
+#include "packing.h"
 
 #include "walrx/archive/segment_writer.h"
 #include "walrx/base/ring.h"
@@ -21,6 +31,7 @@ struct Store {
     const Bell *bell;
     uint8_t *memory;
     size_t capacity;
+    bool lazy_allowed; /* compression, and room for two whole segments */
     pthread_t thread;
     /* shared without a lock */
     Ring ring;
@@ -32,10 +43,13 @@ struct Store {
     atomic_bool failed;
     /* store thread only, and the stream thread while at rest */
     SegmentWriter writer;
+    Packing packing; /* with `lazy_allowed` */
+    bool lazy;       /* nothing of the segment at the writer's position has been written */
     /* under the mutex */
     pthread_mutex_t mutex;
     pthread_cond_t work;
     pthread_cond_t rest;
+    bool poked;     /* something happened since the thread last looked */
     bool at_rest;   /* nothing started, or finished, or failed: the thread waits */
     bool finishing; /* write everything, close the segment, then rest */
     bool closing;
@@ -56,18 +70,47 @@ static void store_advance_flush(Store *store, Lsn lsn)
     bell_ring(store->bell);
 }
 
+static Lsn next_segment(const Store *store, Lsn lsn)
+{
+    uint32_t size = store->archive->segment_size;
+    return segment_floor(lsn, size) + size;
+}
+
+static void release(Store *store, Lsn end)
+{
+    ring_release(&store->ring, end);
+    if (atomic_exchange(&store->producer_waits, false))
+        bell_ring(store->bell);
+}
+
+/* A raw segment got its final name: what is left to do about it. */
+static bool pack_raw(Store *store, bool is_new, Error *err)
+{
+    const SegmentWriter *writer = &store->writer;
+    if (store->lazy_allowed) {
+        store->lazy = true;
+        Lsn start = segment_start(writer->segno, store->archive->segment_size);
+        if (is_new)
+            return packing_add(&store->packing, writer->timeline, writer->segno,
+                               ring_at(&store->ring, start), true, err);
+        if (store->packing.count == 0)
+            release(store, writer->position);
+        return true;
+    }
+    CompressJob job = {.timeline = writer->timeline, .segno = writer->segno, .has_raw = true};
+    if (!is_new || store->compressor == NULL || compressor_submit(store->compressor, &job))
+        return true;
+    return !compressor_error(store->compressor, err) &&
+           error_set(err, ERROR_STOPPED, "compression was interrupted");
+}
+
 static bool end_segment(Store *store, Error *err)
 {
-    SegmentWriter *writer = &store->writer;
     bool is_new;
-    if (!writer_complete(writer, &is_new, err))
+    if (!writer_complete(&store->writer, &is_new, err))
         return false;
-    store_advance_flush(store, writer->position);
-    if (is_new && store->compressor != NULL &&
-        !compressor_submit(store->compressor, writer->timeline, writer->segno) &&
-        !compressor_error(store->compressor, err))
-        return error_set(err, ERROR_STOPPED, "compression was interrupted");
-    return store->compressor == NULL || !compressor_error(store->compressor, err);
+    store_advance_flush(store, store->writer.position);
+    return pack_raw(store, is_new, err);
 }
 
 /* Writes from the ring up to `end`, which lies in the extent of the writer's position or at its
@@ -79,11 +122,8 @@ static bool write_piece(Store *store, Lsn end, Error *err)
     if (!writer_write(writer, ring_at(&store->ring, block), end, err))
         return false;
     atomic_store(&store->written, end);
-    if (end % RING_EXTENT == 0) {
-        ring_release(&store->ring, end);
-        if (atomic_exchange(&store->producer_waits, false))
-            bell_ring(store->bell);
-    }
+    if (end % RING_EXTENT == 0 && !store->lazy_allowed)
+        release(store, end);
     return segment_offset(end, store->archive->segment_size) != 0 || end_segment(store, err);
 }
 
@@ -95,14 +135,59 @@ static bool flush_position(Store *store, Error *err)
     return true;
 }
 
-/* One step; *ret_worked false when there is nothing to do. */
-static bool work_once(Store *store, bool *ret_worked, Error *err)
+/* Gives segments whose job is over their final name, in order, and their memory back. */
+static bool retire(Store *store, bool *ret_worked, Error *err)
 {
-    Lsn goal = atomic_load(&store->flush_goal);
+    bool retired = store->lazy_allowed;
+    *ret_worked = false;
+    while (retired) {
+        Lsn end;
+        if (!packing_retire(&store->packing, &retired, &end, err))
+            return false;
+        if (!retired)
+            break;
+        *ret_worked = true;
+        if (end > atomic_load(&store->written))
+            atomic_store(&store->written, end);
+        store_advance_flush(store, end);
+        /* Behind the last one there may be a duplicate, which nobody compresses. */
+        release(store, store->packing.count > 0
+                           ? end
+                           : segment_floor(store->writer.position, store->archive->segment_size));
+    }
+    return true;
+}
+
+/* The segment at hand is still only in memory. */
+static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
+{
+    SegmentWriter *writer = &store->writer;
+    Lsn position = writer->position;
+    Lsn published = ring_published(&store->ring);
+    Lsn end = next_segment(store, position);
+    bool write = atomic_load(&store->write_goal) > position;
+    if (published >= end) {
+        if (!packing_add(&store->packing, writer->timeline,
+                         segment_of(position, store->archive->segment_size),
+                         ring_at(&store->ring, position), false, err))
+            return false;
+        writer_skip_segment(writer);
+        return true;
+    }
+    /* What comes before is made durable by the workers; then this segment turns raw. */
+    *ret_worked = (flush || write) && store->packing.without_raw == 0;
+    if (!*ret_worked)
+        return true;
+    if (published == position)
+        return flush_position(store, err);
+    store->lazy = false;
+    return true;
+}
+
+static bool work_raw(Store *store, bool flush, Lsn goal, bool *ret_worked, Error *err)
+{
     Lsn published = ring_published(&store->ring);
     Lsn position = store->writer.position;
-    bool flush = goal > atomic_load(&store->flushed);
-    *ret_worked = true;
     if (flush && position >= goal)
         return flush_position(store, err);
     if (extent_floor(published) > position)
@@ -113,21 +198,47 @@ static bool work_once(Store *store, bool *ret_worked, Error *err)
     return true;
 }
 
-static bool has_work(const Store *store)
+/* One step; *ret_worked false when there is nothing to do. */
+static bool work_once(Store *store, bool *ret_worked, Error *err)
 {
-    return atomic_load(&store->flush_goal) > atomic_load(&store->flushed) ||
-           atomic_load(&store->write_goal) > atomic_load(&store->written) ||
-           extent_floor(ring_published(&store->ring)) > atomic_load(&store->written);
+    bool retired;
+    bool worked = true;
+    if (!retire(store, &retired, err))
+        return false;
+    Lsn goal = atomic_load(&store->flush_goal);
+    bool flush = goal > atomic_load(&store->flushed);
+    bool ok = store->lazy ? work_lazily(store, flush, &worked, err)
+                          : work_raw(store, flush, goal, &worked, err);
+    *ret_worked = worked || retired;
+    return ok;
 }
 
-/* Everything received, then the segment stays open on disk only. */
+/* Sleeps until somebody pokes the thread. False: it must end. */
+static bool wait_for_poke(Store *store)
+{
+    (void)pthread_mutex_lock(&store->mutex);
+    while (!store->closing && !store->poked)
+        (void)pthread_cond_wait(&store->work, &store->mutex);
+    store->poked = false;
+    bool go_on = !store->closing;
+    (void)pthread_mutex_unlock(&store->mutex);
+    return go_on;
+}
+
+/* Everything received becomes durable: whole segments by way of the workers, the rest as it is. The
+ * ring's memory is free on return. */
 static bool finish(Store *store, Error *err)
 {
     Lsn published = ring_published(&store->ring);
-    while (store->writer.position < published) {
-        Lsn edge = extent_floor(store->writer.position) + RING_EXTENT;
-        if (!write_piece(store, edge < published ? edge : published, err))
+    atomic_store(&store->flush_goal, published);
+    /* Bytes that arrive again below what was durable before ask for no flush, but must get out. */
+    atomic_store(&store->write_goal, published);
+    while (store->writer.position < published || store->packing.count > 0) {
+        bool worked;
+        if (!work_once(store, &worked, err))
             return false;
+        if (!worked && !wait_for_poke(store))
+            return error_set(err, ERROR_STOPPED, "the store was closed");
     }
     if (!writer_close(&store->writer, err))
         return false;
@@ -139,10 +250,11 @@ static bool finish(Store *store, Error *err)
 static bool wait_for_work(Store *store, bool *ret_finish)
 {
     (void)pthread_mutex_lock(&store->mutex);
-    while (!store->closing && !store->finishing && (store->at_rest || !has_work(store)))
+    while (!store->closing && !store->finishing && (store->at_rest || !store->poked))
         (void)pthread_cond_wait(&store->work, &store->mutex);
     bool go_on = !store->closing;
     *ret_finish = store->finishing;
+    store->poked = false;
     (void)pthread_mutex_unlock(&store->mutex);
     return go_on;
 }
@@ -183,39 +295,77 @@ static void *store_main(void *argument)
     return NULL;
 }
 
+static void poke(Store *store)
+{
+    (void)pthread_mutex_lock(&store->mutex);
+    store->poked = true;
+    (void)pthread_cond_signal(&store->work);
+    (void)pthread_mutex_unlock(&store->mutex);
+}
+
+static void poke_from_worker(void *context)
+{
+    poke(context);
+}
+
+/* The ring's size: whole segments where they are compressed from memory, so that each one lies in
+ * one piece; else whole extents. */
+static void choose_capacity(Store *store, size_t memory)
+{
+    size_t segment = store->archive->segment_size;
+    store->lazy_allowed = store->compressor != NULL && memory / segment >= 2;
+    store->capacity = memory - memory % (store->lazy_allowed ? segment : RING_EXTENT);
+    assert(store->capacity >= 2 * RING_EXTENT);
+}
+
+static bool open_parts(Store *store, Error *err)
+{
+    void *memory;
+    if (!writer_init(&store->writer, store->archive, err))
+        return false;
+    if (store->lazy_allowed && !packing_init(&store->packing, store->archive, store->compressor,
+                                             store->capacity / store->archive->segment_size, err))
+        return false;
+    if (posix_memalign(&memory, WRITER_BLOCK, store->capacity) != 0)
+        return error_set(err, ERROR_MEMORY, "out of memory for a ring of %zu bytes",
+                         store->capacity);
+    store->memory = memory;
+    ring_reset(&store->ring, store->memory, store->capacity, 0);
+    int rc = pthread_create(&store->thread, NULL, store_main, store);
+    return rc == 0 || error_set_errno(err, ERROR_MEMORY, rc, "could not start the store thread");
+}
+
+static void free_parts(Store *store)
+{
+    writer_deinit(&store->writer);
+    packing_deinit(&store->packing);
+    (void)pthread_cond_destroy(&store->rest);
+    (void)pthread_cond_destroy(&store->work);
+    (void)pthread_mutex_destroy(&store->mutex);
+    free(store->memory);
+    free(store);
+}
+
 bool store_open(const Archive *archive, size_t memory, Compressor *compressor, const Bell *bell,
                 Store **ret, Error *err)
 {
-    size_t capacity = memory - memory % RING_EXTENT;
-    void *ring_memory = NULL;
-    assert(capacity >= 2 * RING_EXTENT);
     Store *store = calloc(1, sizeof(*store));
-    if (store == NULL || posix_memalign(&ring_memory, WRITER_BLOCK, capacity) != 0) {
-        free(store);
-        return error_set(err, ERROR_MEMORY, "out of memory for a ring of %zu bytes", capacity);
-    }
+    if (store == NULL)
+        return error_set(err, ERROR_MEMORY, "out of memory for the store");
     store->archive = archive;
     store->compressor = compressor;
     store->bell = bell;
-    store->memory = ring_memory;
-    store->capacity = capacity;
     store->at_rest = true;
-    ring_reset(&store->ring, store->memory, capacity, 0);
-    if (!writer_init(&store->writer, archive, err)) {
-        free(store->memory);
-        free(store);
-        return false;
-    }
+    choose_capacity(store, memory);
     (void)pthread_mutex_init(&store->mutex, NULL);
     (void)pthread_cond_init(&store->work, NULL);
     (void)pthread_cond_init(&store->rest, NULL);
-    int rc = pthread_create(&store->thread, NULL, store_main, store);
-    if (rc != 0) {
-        writer_deinit(&store->writer);
-        free(store->memory);
-        free(store);
-        return error_set_errno(err, ERROR_MEMORY, rc, "could not start the store thread");
+    if (!open_parts(store, err)) {
+        free_parts(store);
+        return false;
     }
+    if (store->lazy_allowed)
+        compressor_on_done(store->compressor, poke_from_worker, store);
     *ret = store;
     return true;
 }
@@ -226,19 +376,14 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     assert(store->at_rest && !atomic_load(&store->failed));
     ring_reset(&store->ring, store->memory, store->capacity, lsn);
     writer_start(&store->writer, timeline, lsn, trust);
+    /* What an earlier run left of this segment must be compared: it is not kept in memory only. */
+    store->lazy = store->lazy_allowed && !trust->exists;
     atomic_store(&store->written, lsn);
     atomic_store(&store->flushed, flushed);
     atomic_store(&store->flush_goal, LSN_INVALID);
     atomic_store(&store->write_goal, LSN_INVALID);
     atomic_store(&store->producer_waits, false);
     store->at_rest = false;
-    (void)pthread_mutex_unlock(&store->mutex);
-}
-
-static void wake_store(Store *store)
-{
-    (void)pthread_mutex_lock(&store->mutex);
-    (void)pthread_cond_signal(&store->work);
     (void)pthread_mutex_unlock(&store->mutex);
 }
 
@@ -256,7 +401,7 @@ void store_publish(Store *store, size_t length)
 {
     Lsn published = ring_publish(&store->ring, length);
     if (published % RING_EXTENT == 0)
-        wake_store(store);
+        poke(store);
 }
 
 void store_request_flush(Store *store)
@@ -265,7 +410,7 @@ void store_request_flush(Store *store)
     if (published == atomic_load(&store->flush_goal) || atomic_load(&store->failed))
         return;
     atomic_store(&store->flush_goal, published);
-    wake_store(store);
+    poke(store);
 }
 
 void store_request_write(Store *store)
@@ -273,7 +418,7 @@ void store_request_write(Store *store)
     if (atomic_load(&store->failed))
         return;
     atomic_store(&store->write_goal, ring_published(&store->ring));
-    wake_store(store);
+    poke(store);
 }
 
 StorePositions store_positions(const Store *store)
@@ -314,6 +459,20 @@ void store_error(Store *store, Error *ret)
     (void)pthread_mutex_unlock(&store->mutex);
 }
 
+/* After a failure workers may still read the ring; and the last one may just be telling us. */
+static void wait_for_workers(Store *store)
+{
+    if (!store->lazy_allowed)
+        return;
+    if (store->packing.count > 0)
+        compressor_abort(store->compressor);
+    (void)pthread_mutex_lock(&store->mutex);
+    while (packing_busy(&store->packing))
+        (void)pthread_cond_wait(&store->work, &store->mutex);
+    (void)pthread_mutex_unlock(&store->mutex);
+    compressor_on_done(store->compressor, NULL, NULL);
+}
+
 void store_close(Store *store)
 {
     if (store == NULL)
@@ -323,10 +482,6 @@ void store_close(Store *store)
     (void)pthread_cond_signal(&store->work);
     (void)pthread_mutex_unlock(&store->mutex);
     (void)pthread_join(store->thread, NULL);
-    writer_deinit(&store->writer);
-    (void)pthread_cond_destroy(&store->rest);
-    (void)pthread_cond_destroy(&store->work);
-    (void)pthread_mutex_destroy(&store->mutex);
-    free(store->memory);
-    free(store);
+    wait_for_workers(store);
+    free_parts(store);
 }

@@ -21,7 +21,8 @@
 #include <string.h>
 
 #define OLDEST_SERVER 100000
-#define RING_SHARE 2 /* the ring takes 1/2 of --memory; codecs and libpq the rest */
+/* The ring takes three quarters of --memory; codecs and libpq the rest. */
+#define RING_SHARE(memory) ((memory) / 4 * 3)
 #define RING_MINIMUM (4 * (size_t)1024 * 1024)
 
 static bool ask(Receiver *receiver, const ReplicationCommand *command, ResultRow *ret, Error *err)
@@ -75,7 +76,7 @@ static bool start_threads(Receiver *receiver, Error *err)
                            &receiver->bell, &receiver->compressor, err) ||
          !compressor_submit_leftovers(receiver->compressor, &receiver->archive, err)))
         return false;
-    size_t memory = options->memory / RING_SHARE;
+    size_t memory = RING_SHARE(options->memory);
     return store_open(&receiver->archive, memory < RING_MINIMUM ? RING_MINIMUM : memory,
                       receiver->compressor, &receiver->bell, &receiver->store, err);
 }

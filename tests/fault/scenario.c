@@ -34,6 +34,7 @@
 #define LENGTH (3 * (size_t)SEGMENT + TAIL)
 #define PIECE 90000
 #define FLUSH_EVERY 4 /* pieces */
+#define FLUSH_ONCE (FIRST + SEGMENT + 500000)
 #define MEMORY (4 * RING_EXTENT_BYTES)
 #define RING_EXTENT_BYTES ((size_t)1 << 20)
 
@@ -45,6 +46,12 @@ static pthread_mutex_t mark_mutex = PTHREAD_MUTEX_INITIALIZER;
 static Store *open_store;
 static Lsn highest_flush;
 static bool history_promised;
+static ScenarioPace pace;
+
+void scenario_pace(ScenarioPace wanted)
+{
+    pace = wanted;
+}
 
 void scenario_prepare(void)
 {
@@ -112,6 +119,14 @@ static bool troubled(Run *run, Error *err)
     return compressor_error(run->compressor, err);
 }
 
+/* Behind this piece, which ends at `end`? */
+static bool flush_now(unsigned pieces, Lsn end)
+{
+    if (pace == SCENARIO_OFTEN)
+        return pieces % FLUSH_EVERY == 0;
+    return end > FLUSH_ONCE && end - FLUSH_ONCE <= PIECE;
+}
+
 static bool feed(Run *run, Lsn lsn, Error *err)
 {
     for (unsigned pieces = 1; lsn < wal_end; pieces++) {
@@ -131,7 +146,7 @@ static bool feed(Run *run, Lsn lsn, Error *err)
             lsn += count;
             left -= count;
         }
-        if (pieces % FLUSH_EVERY != 0)
+        if (!flush_now(pieces, lsn))
             continue;
         store_request_flush(run->store);
         while (store_positions(run->store).flushed < lsn) {
@@ -279,6 +294,15 @@ static void check_names(Check *check)
     (void)closedir(dir);
 }
 
+/* A later start would not see it. */
+static void check_no_hole(const Check *check)
+{
+    for (size_t at = 1; at < 4; at++) {
+        if ((check->complete[at] || check->partial[at] != NULL) && !check->complete[at - 1])
+            fail_msg("%s: segment %zu is there without the one before it", check->what, at);
+    }
+}
+
 static void check_bytes(const Check *check, Lsn upto)
 {
     for (size_t at = 0; at < 4; at++) {
@@ -303,6 +327,7 @@ void scenario_check(const char *path, uint64_t mark, const char *what)
     assert_true(dir_open(path, false, file_table_kernel(), &check.dir, &error));
     check_names(&check);
     dir_close(&check.dir);
+    check_no_hole(&check);
     check_bytes(&check, mark / 2);
     if (mark % 2 != 0 && !check.history)
         fail_msg("%s: the history file is missing", what);

@@ -2,8 +2,8 @@
  *
  * One run of a receiver without a server: opens and binds an archive, finds where to start, writes
  * three segments of 1 MB and a part of a fourth with flushes in between, stores a history file,
- * compresses with lz4, and closes. On a directory of an earlier run it resumes. Through
- * fake_files_table, so that any of its calls can fail.
+ * compresses with lz4 and two workers, and closes. On a directory of an earlier run it resumes.
+ * Through fake_files_table, so that any of its calls can fail.
  */
 #pragma once
 
@@ -13,8 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How often a flush is asked for. */
+typedef enum ScenarioPace {
+    SCENARIO_OFTEN, /* so often that each segment turns raw */
+    SCENARIO_ONCE,  /* in the second segment; the others are only stored compressed */
+} ScenarioPace;
+
 /* Makes the WAL. Once, before anything else. */
 void scenario_prepare(void);
+/* For the runs from now on. */
+void scenario_pace(ScenarioPace pace);
 
 /* True when everything was done. */
 bool scenario_run(const char *path, Error *err);

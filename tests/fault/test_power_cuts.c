@@ -20,8 +20,10 @@
 
 /* A cut that is looked at again with a run behind it; the others only for what they hold. */
 #define RESUME_EVERY 3
-#define KILL_EVERY 4
 #define CUTS_AFTER_KILL 12
+
+static unsigned kill_every; /* calls */
+static unsigned least_calls;
 
 static void check_cut(size_t at, PowerVariant variant, uint64_t seed, bool resume, const char *run)
 {
@@ -109,8 +111,8 @@ static void a_cut_after_a_kill_loses_nothing_that_was_flushed(void **state)
     unsigned nth = 1;
     (void)state;
     while (kill_and_cut(nth))
-        nth += KILL_EVERY;
-    assert_true(nth > 100);
+        nth += kill_every;
+    assert_true(nth > least_calls);
 }
 
 static int prepare(void **state)
@@ -120,11 +122,34 @@ static int prepare(void **state)
     return 0;
 }
 
+static int flush_often(void **state)
+{
+    (void)state;
+    scenario_pace(SCENARIO_OFTEN);
+    least_calls = 100;
+    kill_every = 4;
+    return 0;
+}
+
+static int flush_once(void **state)
+{
+    (void)state;
+    scenario_pace(SCENARIO_ONCE);
+    least_calls = 60;
+    kill_every = 1;
+    return 0;
+}
+
 int main(void)
 {
+#define CASES(test)                                                                                \
+    {"raw segments: " #test, test, flush_often, NULL, NULL},                                       \
+    {                                                                                              \
+        "lazy segments: " #test, test, flush_once, NULL, NULL                                      \
+    }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_cut_at_any_change_loses_nothing_that_was_flushed),
-        cmocka_unit_test(a_cut_after_a_kill_loses_nothing_that_was_flushed),
+        CASES(a_cut_at_any_change_loses_nothing_that_was_flushed),
+        CASES(a_cut_after_a_kill_loses_nothing_that_was_flushed),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

@@ -2,7 +2,8 @@
  *
  * Decoders over arbitrary bytes. The first byte chooses the codec, the second the size of the
  * pieces in which the rest is fed. When a decoder accepts its input, a second run in one piece must
- * accept it too and give as much.
+ * accept it too and give the same. (libzstd refuses some odd empty frames only when they come in
+ * one piece.)
  */
 #include "walrx/codec/codec.h"
 
@@ -60,8 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     WalCompression method = (WalCompression)(data[0] % WAL_COMPRESSION_COUNT);
     size_t chunk = (size_t)data[1] + 1;
     if (decode(method, data + 2, size - 2, chunk, &pieces) &&
-        decode(method, data + 2, size - 2, size, &whole) &&
-        (whole.length != pieces.length || whole.hash != pieces.hash))
+        (decode(method, data + 2, size - 2, size, &whole)
+             ? whole.length != pieces.length || whole.hash != pieces.hash
+             : method != WAL_ZSTD))
         abort();
     return 0;
 }

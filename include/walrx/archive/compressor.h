@@ -14,18 +14,50 @@
 #include "walrx/codec/codec.h"
 #include "walrx/os/wakeup.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct Compressor Compressor;
+
+/* What became of a job that was submitted with memory. */
+typedef enum CompressOutcome {
+    COMPRESS_PENDING = 0,
+    COMPRESS_DONE,
+    COMPRESS_FAILED, /* see compressor_error; or aborted: then there is no error */
+} CompressOutcome;
+
+/* Filled by a worker; the owner keeps it until the outcome is no longer pending. */
+typedef struct CompressTicket {
+    atomic_int outcome; /* CompressOutcome; the last thing the worker touches */
+} CompressTicket;
+
+typedef struct CompressJob {
+    Timeline timeline;
+    SegNo segno;
+    const uint8_t *memory; /* the whole segment, borrowed until the ticket is filled; NULL: the raw
+                              file is read */
+    bool
+        has_raw; /* the raw segment is durable under its final name, and goes when the copy is
+                    there. Without: the durable copy stays under its temporary name (compress_job.h)
+                    for the owner to publish, for only he knows what must come before */
+    CompressTicket *ticket; /* NULL: nobody waits */
+} CompressJob;
 
 /* `failed` is rung when a worker met an error. workers >= 1. */
 bool compressor_start(const Archive *archive, CompressSpec spec, unsigned workers,
                       const Bell *failed, Compressor **ret, Error *err) MUST_CHECK;
+/* `done` is called after each ticket that is filled, one at a time, by workers and by whoever
+ * aborts; NULL: nothing is. Once this returns, the old one is not running and not called again. It
+ * may not call the compressor. */
+void compressor_on_done(Compressor *compressor, void (*done)(void *context), void *context);
 
-/* Queues one durable raw segment. Waits while the queue is full; false when a worker failed or the
- * compressor was aborted. */
-bool compressor_submit(Compressor *compressor, Timeline timeline, SegNo segno);
+CompressSpec compressor_spec(const Compressor *compressor);
+
+/* Queues a job. Waits while the queue is full; false when a worker failed or the compressor was
+ * aborted. */
+bool compressor_submit(Compressor *compressor, const CompressJob *job);
 
 /* The first error of a worker. False when there is none. */
 bool compressor_error(Compressor *compressor, Error *ret);

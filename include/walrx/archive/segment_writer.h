@@ -52,5 +52,8 @@ bool writer_sync(SegmentWriter *writer, Error *err) MUST_CHECK;
  * quarantine (ERROR_ARCHIVE). */
 bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err) MUST_CHECK;
 
+/* The segment at position, of which nothing was written, gets into the archive another way. */
+void writer_skip_segment(SegmentWriter *writer);
+
 /* Syncs and closes the open file, which stays .partial. */
 bool writer_close(SegmentWriter *writer, Error *err) MUST_CHECK;

@@ -34,8 +34,9 @@ typedef struct StorePositions {
     bool failed;  /* store_error tells; nothing moves any more */
 } StorePositions;
 
-/* memory: bytes for the ring, at least two extents. compressor may be NULL. `bell` is rung whenever
- * a position moved that someone waits for (a requested flush, a full ring, a failure). All are
+/* memory: bytes for the ring, at least two extents; with a compressor and room for two segments or
+ * more, whole segments are compressed from it. compressor may be NULL. `bell` is rung whenever a
+ * position moved that someone waits for (a requested flush, a full ring, a failure). All are
  * borrowed and outlive the store. */
 bool store_open(const Archive *archive, size_t memory, Compressor *compressor, const Bell *bell,
                 Store **ret, Error *err) MUST_CHECK;

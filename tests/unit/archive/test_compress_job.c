@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -34,8 +35,24 @@ static int setup(void **state)
 static bool run(WalCompression form, const atomic_bool *abort)
 {
     CompressSpec spec = {.method = form, .level = 1};
-    return compress_job_run(&fixture.archive, spec, fixture_name(SEGNO, WAL_RAW, false),
-                            fixture_name(SEGNO, form, false), FIXTURE_SIZE, abort, &fixture.error);
+    CompressInput input = {.raw = fixture_name(SEGNO, WAL_RAW, false), .length = FIXTURE_SIZE};
+    return compress_job_run(&fixture.archive, spec, &input, fixture_name(SEGNO, form, false), abort,
+                            &fixture.error);
+}
+
+/* From memory; without raw file only the temporary copy is made. */
+static bool run_memory(WalCompression form, const uint8_t *memory, bool has_raw,
+                       const atomic_bool *abort)
+{
+    CompressSpec spec = {.method = form, .level = 1};
+    uint32_t crc;
+    CompressInput input = {.raw = has_raw ? fixture_name(SEGNO, WAL_RAW, false) : NULL,
+                           .memory = memory,
+                           .length = FIXTURE_SIZE};
+    const char *packed = fixture_name(SEGNO, form, false);
+    return has_raw ? compress_job_run(&fixture.archive, spec, &input, packed, abort, &fixture.error)
+                   : compress_job_write(&fixture.archive, spec, &input, packed, abort, &crc,
+                                        &fixture.error);
 }
 
 static bool has_raw(void)
@@ -118,19 +135,104 @@ static void a_copy_that_does_not_read_back_is_not_published(void **state)
     table.pread = pread_spoiled;
     fixture.archive.dir.files = &table;
     fixture.archive.private.files = &table;
-    for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT; form++) {
+    for (int way = 0; way < 9; way++) {
+        WalCompression form = (WalCompression)(WAL_GZIP + way % 3);
         fake_files_reset();
         (void)fake_files_table()->fdatasync(fixture.archive.dir.fd);
         spoil = true;
-        assert_false(run((WalCompression)form, NULL));
+        if (way < 3)
+            assert_false(run(form, NULL));
+        else
+            assert_false(run_memory(form, wal, way < 6, NULL));
         spoil = false;
         assert_true(fixture.error.class == ERROR_STORAGE || fixture.error.class == ERROR_ARCHIVE);
         assert_true(has_raw());
-        assert_false(
-            scratch_exists(fixture.path, fixture_name(SEGNO, (WalCompression)form, false)));
+        assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, form, false)));
     }
     fixture.archive.dir.files = fake_files_table();
     fixture.archive.private.files = fake_files_table();
+}
+
+static bool temporary_holds(WalCompression form, const uint8_t *bytes)
+{
+    char temporary[COMPRESS_TEMP_SIZE];
+    char path[COMPRESS_TEMP_SIZE + 16];
+    size_t length;
+    compress_job_temporary(fixture_name(SEGNO, form, false), temporary);
+    (void)snprintf(path, sizeof(path), ".walrx/%s", temporary);
+    uint8_t *copy = scratch_read(fixture.path, path, &length);
+    if (copy == NULL)
+        return false;
+    scratch_write(fixture.path, fixture_name(SEGNO, form, true), copy, length);
+    free(copy);
+    return fixture_holds(SEGNO, form, true, bytes, FIXTURE_SIZE);
+}
+
+static void memory_becomes_a_durable_copy_without_a_final_name(void **state)
+{
+    (void)state;
+    assert_int_equal(unlinkat(fixture.archive.dir.fd, fixture_name(SEGNO, WAL_RAW, false), 0), 0);
+    for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT; form++) {
+        unsigned syncs = fake_files_count(FAKE_FDATASYNC);
+        if (!run_memory((WalCompression)form, wal, false, NULL))
+            fail_msg("%s", fixture.error.message);
+        assert_int_equal(fake_files_count(FAKE_FDATASYNC), syncs + 1);
+        assert_false(
+            scratch_exists(fixture.path, fixture_name(SEGNO, (WalCompression)form, false)));
+        assert_true(temporary_holds((WalCompression)form, wal));
+        /* What an aborted job left there does not matter. */
+        assert_true(run_memory((WalCompression)form, wal, false, NULL));
+        assert_true(temporary_holds((WalCompression)form, wal));
+    }
+}
+
+static void memory_spares_the_raw_file_the_reading(void **state)
+{
+    FakeCall call;
+    (void)state;
+    for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT; form++) {
+        fixture_archive(SEGNO, WAL_RAW, false, "not read", 8);
+        if (!run_memory((WalCompression)form, wal, true, NULL))
+            fail_msg("%s", fixture.error.message);
+        assert_true(has_packed((WalCompression)form));
+        assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, false)));
+    }
+    assert_false(fake_files_struck(&call));
+}
+
+static void an_existing_file_is_compared_with_memory(void **state)
+{
+    uint8_t *other = malloc(FIXTURE_SIZE);
+    (void)state;
+    assert_non_null(other);
+    memcpy(other, wal, FIXTURE_SIZE);
+    other[FIXTURE_SIZE - 1] ^= 1;
+    fixture_archive(SEGNO, WAL_LZ4, false, wal, FIXTURE_SIZE);
+    assert_true(run_memory(WAL_LZ4, wal, true, NULL));
+    assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, false)));
+    fixture_archive(SEGNO, WAL_RAW, false, other, FIXTURE_SIZE);
+    assert_false(run_memory(WAL_LZ4, other, true, NULL));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_true(has_packed(WAL_LZ4));
+    assert_true(fixture_holds(SEGNO, WAL_RAW, false, other, FIXTURE_SIZE));
+    /* A whole frame that holds less, or more. */
+    fixture_archive(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE);
+    fixture_archive(SEGNO, WAL_LZ4, false, wal, FIXTURE_SIZE - 1);
+    assert_false(run_memory(WAL_LZ4, wal, true, NULL));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    fixture_archive(SEGNO, WAL_LZ4, false, wal, FIXTURE_SIZE + 1);
+    assert_false(run_memory(WAL_LZ4, wal, true, NULL));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_true(has_raw());
+    free(other);
+}
+
+static void an_aborted_copy_of_memory_is_no_success(void **state)
+{
+    atomic_bool abort_now = true;
+    (void)state;
+    assert_false(run_memory(WAL_ZSTD, wal, false, &abort_now));
+    assert_int_equal(fixture.error.class, ERROR_STOPPED);
 }
 
 static void a_raw_file_that_is_too_short_is_not_compressed(void **state)
@@ -205,6 +307,10 @@ int main(void)
         CASE(an_equal_compressed_file_is_kept_and_the_raw_one_goes),
         CASE(a_different_compressed_file_is_an_archive_error_and_both_stay),
         CASE(a_copy_that_does_not_read_back_is_not_published),
+        CASE(memory_becomes_a_durable_copy_without_a_final_name),
+        CASE(memory_spares_the_raw_file_the_reading),
+        CASE(an_existing_file_is_compared_with_memory),
+        CASE(an_aborted_copy_of_memory_is_no_success),
         CASE(a_raw_file_that_is_too_short_is_not_compressed),
         CASE(an_aborted_job_leaves_the_raw_file),
         CASE(a_failure_at_any_call_leaves_a_good_file_and_the_next_try_mends_it),

@@ -70,6 +70,12 @@ static bool is_raw(SegNo segno)
            !scratch_exists(fixture.path, fixture_name(segno, WAL_LZ4, false));
 }
 
+static bool submit_raw(SegNo segno)
+{
+    CompressJob job = {.timeline = 1, .segno = segno, .has_raw = true};
+    return compressor_submit(compressor, &job);
+}
+
 static void wait_until_idle(void)
 {
     for (int i = 0; i < 20000 && !compressor_idle(compressor); i++)
@@ -85,7 +91,7 @@ static void everything_submitted_is_compressed(void **state)
         assert_true(compressor_idle(compressor));
         for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + SEGMENTS; segno++) {
             put_raw(segno);
-            assert_true(compressor_submit(compressor, 1, segno));
+            assert_true(submit_raw(segno));
         }
         wait_until_idle();
         assert_false(compressor_error(compressor, &fixture.error));
@@ -101,7 +107,7 @@ static void stopping_does_what_was_submitted_first(void **state)
     start(1);
     for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + SEGMENTS; segno++) {
         put_raw(segno);
-        assert_true(compressor_submit(compressor, 1, segno));
+        assert_true(submit_raw(segno));
     }
     compressor_stop(compressor);
     for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + SEGMENTS; segno++)
@@ -115,17 +121,94 @@ static void an_error_stops_the_work_rings_and_is_kept(void **state)
     Error second;
     (void)state;
     start(2);
-    assert_true(compressor_submit(compressor, 1, FIXTURE_SEGNO)); /* there is no such file */
+    assert_true(submit_raw(FIXTURE_SEGNO)); /* there is no such file */
     assert_int_equal(poll(&polled, 1, 20000), 1);
     assert_true(compressor_error(compressor, &fixture.error));
     assert_int_equal(fixture.error.class, ERROR_STORAGE);
     assert_int_equal(fixture.error.os_errno, ENOENT);
     put_raw(FIXTURE_SEGNO + 1);
-    assert_false(compressor_submit(compressor, 1, FIXTURE_SEGNO + 1));
+    assert_false(submit_raw(FIXTURE_SEGNO + 1));
     assert_true(compressor_error(compressor, &second));
     assert_string_equal(second.message, fixture.error.message);
     compressor_stop(compressor);
     assert_true(is_raw(FIXTURE_SEGNO + 1));
+}
+
+static uint8_t *memory_of(SegNo segno)
+{
+    return (uint8_t *)(uintptr_t)fixture_wal(segment_start(segno, FIXTURE_SIZE));
+}
+
+static bool submit_memory(SegNo segno, bool has_raw, CompressTicket *ticket)
+{
+    CompressJob job = {.timeline = 1,
+                       .segno = segno,
+                       .memory = memory_of(segno),
+                       .has_raw = has_raw,
+                       .ticket = ticket};
+    atomic_store(&ticket->outcome, COMPRESS_PENDING);
+    return compressor_submit(compressor, &job);
+}
+
+static bool has_temporary(SegNo segno)
+{
+    char path[128];
+    (void)snprintf(path, sizeof(path), ".walrx/%s%s", fixture_name(segno, WAL_LZ4, false),
+                   ARCHIVE_TEMP_SUFFIX);
+    return scratch_exists(fixture.path, path);
+}
+
+static void count_ticket(void *context)
+{
+    atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void memory_is_compressed_and_only_the_owner_gives_the_final_name(void **state)
+{
+    CompressTicket tickets[SEGMENTS];
+    atomic_int told = 0;
+    (void)state;
+    start(2);
+    compressor_on_done(compressor, count_ticket, &told);
+    for (SegNo i = 0; i < SEGMENTS; i++) {
+        if (i == 1)
+            put_raw(FIXTURE_SEGNO + i);
+        assert_true(submit_memory(FIXTURE_SEGNO + i, i == 1, &tickets[i]));
+    }
+    wait_until_idle();
+    compressor_on_done(compressor, NULL, NULL);
+    assert_int_equal(atomic_load(&told), SEGMENTS);
+    for (SegNo i = 0; i < SEGMENTS; i++) {
+        assert_int_equal(atomic_load(&tickets[i].outcome), COMPRESS_DONE);
+        assert_true(has_temporary(FIXTURE_SEGNO + i) == (i != 1));
+        assert_true(scratch_exists(fixture.path, fixture_name(FIXTURE_SEGNO + i, WAL_LZ4, false)) ==
+                    (i == 1));
+    }
+    assert_true(is_packed(FIXTURE_SEGNO + 1));
+    assert_true(submit_memory(FIXTURE_SEGNO, false, &tickets[0])); /* nobody is told any more */
+    wait_until_idle();
+    assert_int_equal(atomic_load(&told), SEGMENTS);
+    compressor_stop(compressor);
+}
+
+static void a_failed_job_fails_its_ticket_and_all_behind_it(void **state)
+{
+    CompressTicket tickets[SEGMENTS];
+    (void)state;
+    start(1);
+    fake_files_fail(FAKE_FDATASYNC, fake_files_count(FAKE_FDATASYNC) + 1, EIO);
+    bool submitted = true;
+    SegNo count = 0;
+    for (; submitted && count < SEGMENTS; count++)
+        submitted = submit_memory(FIXTURE_SEGNO + count, false, &tickets[count]);
+    count -= !submitted;
+    wait_until_idle();
+    assert_true(count >= 1);
+    for (SegNo i = 0; i < count; i++)
+        assert_int_equal(atomic_load(&tickets[i].outcome), COMPRESS_FAILED);
+    assert_true(compressor_error(compressor, &fixture.error));
+    assert_int_equal(fixture.error.os_errno, EIO);
+    compressor_stop(compressor);
 }
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -145,6 +228,7 @@ static void close_gate(void)
     gated_table = *file_table_kernel();
     gated_table.pread = pread_behind_the_gate;
     fixture.archive.dir.files = &gated_table;
+    fixture.archive.private.files = &gated_table;
     fixture.archive.dir.sync = false;
     fixture.archive.private.sync = false;
     (void)pthread_mutex_lock(&gate);
@@ -158,6 +242,7 @@ static void open_gate(void)
 static void restore_files(void)
 {
     fixture.archive.dir.files = fake_files_table();
+    fixture.archive.private.files = fake_files_table();
 }
 
 typedef struct Submitter {
@@ -170,7 +255,7 @@ static void *submit_many(void *argument)
     Submitter *submitter = argument;
     bool ok = true;
     for (int i = 0; ok && i < 200; i++) {
-        ok = compressor_submit(compressor, 1, FIXTURE_SEGNO);
+        ok = submit_raw(FIXTURE_SEGNO);
         atomic_fetch_add(&submitter->submitted, ok);
     }
     atomic_store(&submitter->result, ok);
@@ -236,13 +321,84 @@ static void an_abort_drops_the_queue_and_leaves_raw_files(void **state)
     close_gate();
     start(1);
     for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + SEGMENTS; segno++)
-        assert_true(compressor_submit(compressor, 1, segno));
+        assert_true(submit_raw(segno));
     compressor_abort(compressor);
     open_gate();
     compressor_stop(compressor);
     restore_files();
     for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + SEGMENTS; segno++)
         assert_true(is_raw(segno));
+    fake_files_reset();
+}
+
+/* Whoever lent memory is told, even when no worker ever saw the job. */
+static void an_abort_fails_the_tickets_in_the_queue_and_tells(void **state)
+{
+    CompressTicket tickets[3];
+    atomic_int told = 0;
+    (void)state;
+    put_raw(FIXTURE_SEGNO);
+    close_gate();
+    start(1);
+    compressor_on_done(compressor, count_ticket, &told);
+    assert_true(submit_raw(FIXTURE_SEGNO)); /* the only worker stands at the gate with it */
+    for (SegNo i = 0; i < 3; i++)
+        assert_true(submit_memory(FIXTURE_SEGNO + 1 + i, false, &tickets[i]));
+    compressor_abort(compressor);
+    for (SegNo i = 0; i < 3; i++)
+        assert_int_equal(atomic_load(&tickets[i].outcome), COMPRESS_FAILED);
+    assert_int_equal(atomic_load(&told), 3);
+    assert_false(submit_memory(FIXTURE_SEGNO + 4, false, &tickets[0]));
+    compressor_on_done(compressor, NULL, NULL);
+    open_gate();
+    compressor_stop(compressor);
+    restore_files();
+    fake_files_reset();
+    for (SegNo i = 0; i < 4; i++)
+        assert_false(has_temporary(FIXTURE_SEGNO + 1 + i));
+}
+
+typedef struct OneJob {
+    CompressTicket ticket;
+    bool has_raw;
+    bool result;
+    atomic_bool returned;
+} OneJob;
+
+static void *submit_one(void *argument)
+{
+    OneJob *job = argument;
+    job->result = submit_memory(FIXTURE_SEGNO + 1, job->has_raw, &job->ticket);
+    atomic_store(&job->returned, true);
+    return NULL;
+}
+
+static void in_a_hurry_what_is_only_in_memory_still_waits(void **state)
+{
+    Submitter submitter = {.submitted = 0, .result = false};
+    OneJob raw = {.has_raw = true};
+    OneJob memory = {.has_raw = false};
+    pthread_t thread;
+    (void)state;
+    put_raw(FIXTURE_SEGNO);
+    close_gate();
+    start(1);
+    assert_int_equal(pthread_create(&thread, NULL, submit_many, &submitter), 0);
+    (void)wait_for_rest(&submitter);
+    compressor_hurry(compressor);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    (void)submit_one(&raw); /* does not wait; its memory is free again */
+    assert_true(raw.result);
+    assert_int_equal(atomic_load(&raw.ticket.outcome), COMPRESS_DONE);
+    assert_int_equal(pthread_create(&thread, NULL, submit_one, &memory), 0);
+    (void)usleep(200000);
+    assert_false(atomic_load(&memory.returned));
+    compressor_abort(compressor);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(memory.result);
+    open_gate();
+    compressor_stop(compressor);
+    restore_files();
     fake_files_reset();
 }
 
@@ -301,9 +457,13 @@ int main(void)
         CASE(everything_submitted_is_compressed),
         CASE(stopping_does_what_was_submitted_first),
         CASE(an_error_stops_the_work_rings_and_is_kept),
+        CASE(memory_is_compressed_and_only_the_owner_gives_the_final_name),
+        CASE(a_failed_job_fails_its_ticket_and_all_behind_it),
         CASE(a_full_queue_waits_and_an_abort_ends_the_wait),
         CASE(in_a_hurry_nothing_waits_and_the_rest_stays_raw),
         CASE(an_abort_drops_the_queue_and_leaves_raw_files),
+        CASE(an_abort_fails_the_tickets_in_the_queue_and_tells),
+        CASE(in_a_hurry_what_is_only_in_memory_still_waits),
         CASE(leftovers_of_a_crash_are_compressed),
         CASE(an_archive_that_never_was_compressed_stays_raw),
         CASE(raw_segments_of_a_wrong_size_and_far_below_are_left_alone),

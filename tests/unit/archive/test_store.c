@@ -313,44 +313,75 @@ static void finishing_a_failed_store_ends_even_when_the_ring_is_full(void **stat
     assert_int_equal(fixture.error.os_errno, EIO);
 }
 
-static void complete_segments_are_compressed(void **state)
+/* Segments so large that two do not fit into the ring: they are compressed from their raw file. */
+#define LARGE (2 * FIXTURE_SIZE)
+#define LARGE_SEGNO 3
+#define LARGE_START ((Lsn)LARGE_SEGNO * LARGE)
+
+static void open_with_compressor(Compressor **ret)
 {
     CompressSpec spec = {.method = WAL_ZSTD, .level = 1};
+    store_close(store);
+    fixture.archive.segment_size = LARGE;
+    assert_true(compressor_start(&fixture.archive, spec, 1, &bell, ret, &fixture.error));
+    assert_true(store_open(&fixture.archive, 3 * RING_EXTENT, *ret, &bell, &store, &fixture.error));
+}
+
+static void start_large(void)
+{
+    PartialTrust trust = {.proven_begin = LARGE_START, .proven_end = LARGE_START};
+    store_start(store, 1, LARGE_START, &trust, LSN_INVALID);
+}
+
+static void segments_larger_than_half_the_ring_are_compressed_from_their_file(void **state)
+{
     Compressor *compressor;
     (void)state;
-    store_close(store);
-    assert_true(compressor_start(&fixture.archive, spec, 1, &bell, &compressor, &fixture.error));
-    assert_true(store_open(&fixture.archive, MEMORY, compressor, &bell, &store, &fixture.error));
-    store_start(store, 1, FIXTURE_START, &nothing, LSN_INVALID);
-    receive(FIXTURE_START, FIXTURE_START + 2 * FIXTURE_SIZE + 10);
+    open_with_compressor(&compressor);
+    start_large();
+    receive(LARGE_START, LARGE_START + LARGE + 10);
+    wait_for_flush(LARGE_START + LARGE);
+    receive(LARGE_START + LARGE + 10, FIXTURE_END);
     finish();
+    store_close(store);
+    store = NULL;
     compressor_stop(compressor);
-    for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + 2; segno++)
-        assert_true(fixture_holds(segno, WAL_ZSTD, false,
-                                  fixture_wal(segment_start(segno, FIXTURE_SIZE)), FIXTURE_SIZE));
+    for (SegNo segno = LARGE_SEGNO; segno < LARGE_SEGNO + 2; segno++)
+        assert_true(
+            fixture_holds(segno, WAL_ZSTD, false, fixture_wal(segment_start(segno, LARGE)), LARGE));
+    assert_int_equal(scratch_count(fixture.path, "."), 3);
 }
 
 static void a_failed_compressor_fails_the_store(void **state)
 {
-    CompressSpec spec = {.method = WAL_ZSTD, .level = 1};
     Compressor *compressor;
+    CompressJob missing = {.timeline = 1, .segno = 4711, .has_raw = true};
     (void)state;
-    store_close(store);
-    assert_true(compressor_start(&fixture.archive, spec, 1, &bell, &compressor, &fixture.error));
-    assert_true(store_open(&fixture.archive, MEMORY, compressor, &bell, &store, &fixture.error));
-    assert_true(compressor_submit(compressor, 1, 4711)); /* there is no such segment */
+    open_with_compressor(&compressor);
+    assert_true(compressor_submit(compressor, &missing)); /* there is no such segment */
     while (!compressor_error(compressor, &fixture.error))
         (void)wait_for_bell();
-    store_start(store, 1, FIXTURE_START, &nothing, LSN_INVALID);
-    receive(FIXTURE_START, FIXTURE_START + FIXTURE_SIZE);
+    start_large();
+    receive(LARGE_START, LARGE_START + LARGE);
     while (!store_positions(store).failed)
         assert_true(wait_for_bell());
-    assert_true(store_positions(store).flushed == FIXTURE_START + FIXTURE_SIZE); /* it is durable */
+    assert_true(store_positions(store).flushed == LARGE_START + LARGE); /* it is durable */
     assert_false(store_finish(store, &fixture.error));
     assert_int_equal(fixture.error.os_errno, ENOENT);
     store_close(store);
     store = NULL;
     compressor_stop(compressor);
+}
+
+/* The connection breaks again before what was durable already has arrived a second time. */
+static void finishing_below_what_was_durable_writes_it_and_ends(void **state)
+{
+    (void)state;
+    store_start(store, 1, FIXTURE_START, &nothing, FIXTURE_START + 5000);
+    receive(FIXTURE_START, FIXTURE_START + 100);
+    finish();
+    assert_true(store_positions(store).flushed == FIXTURE_START + 5000);
+    expect_archived(FIXTURE_START, FIXTURE_START + 100);
 }
 
 int main(void)
@@ -369,8 +400,9 @@ int main(void)
         CASE(a_failed_directory_sync_is_told_and_flush_stays),
         CASE(a_failed_rename_is_told_and_flush_stays),
         CASE(finishing_a_failed_store_ends_even_when_the_ring_is_full),
-        CASE(complete_segments_are_compressed),
+        CASE(segments_larger_than_half_the_ring_are_compressed_from_their_file),
         CASE(a_failed_compressor_fails_the_store),
+        CASE(finishing_below_what_was_durable_writes_it_and_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

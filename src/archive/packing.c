@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See packing.h.
+ */
+#include "packing.h"
+
+#include "compress_job.h"
+#include "duplicate.h"
+
+#include "walrx/os/durable.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+bool packing_init(Packing *packing, const Archive *archive, Compressor *compressor, size_t capacity,
+                  Error *err)
+{
+    *packing = (Packing){.archive = archive, .compressor = compressor, .capacity = capacity};
+    packing->segments = calloc(capacity, sizeof(packing->segments[0]));
+    return packing->segments != NULL ||
+           error_set(err, ERROR_MEMORY, "out of memory for %zu segments in work", capacity);
+}
+
+void packing_deinit(Packing *packing)
+{
+    free(packing->segments);
+    packing->segments = NULL;
+}
+
+static bool interrupted(const Packing *packing, Error *err)
+{
+    return !compressor_error(packing->compressor, err) &&
+           error_set(err, ERROR_STOPPED, "compression was interrupted");
+}
+
+bool packing_add(Packing *packing, Timeline timeline, SegNo segno, const uint8_t *memory,
+                 bool has_raw, Error *err)
+{
+    assert(packing->count < packing->capacity);
+    PackedSegment *segment =
+        &packing->segments[(packing->head + packing->count) % packing->capacity];
+    segment->timeline = timeline;
+    segment->segno = segno;
+    segment->has_raw = has_raw;
+    atomic_store(&segment->ticket.outcome, COMPRESS_PENDING);
+    CompressJob job = {
+        .timeline = timeline,
+        .segno = segno,
+        .memory = memory,
+        .has_raw = has_raw,
+        .ticket = &segment->ticket,
+    };
+    if (!compressor_submit(packing->compressor, &job))
+        return interrupted(packing, err);
+    packing->count++;
+    if (!has_raw)
+        packing->without_raw++;
+    return true;
+}
+
+static bool publish(const Packing *packing, const PackedSegment *segment, Error *err)
+{
+    const Archive *archive = packing->archive;
+    WalCompression form = compressor_spec(packing->compressor).method;
+    char packed[WAL_FILE_NAME_SIZE];
+    char temporary[COMPRESS_TEMP_SIZE];
+    bool exists;
+    wal_segment_name(segment->timeline, segment->segno, archive->segment_size, form, false, packed);
+    compress_job_temporary(packed, temporary);
+    Newcomer newcomer = {
+        .dir = &archive->private,
+        .name = temporary,
+        .timeline = segment->timeline,
+        .segno = segment->segno,
+        .form = form,
+    };
+    if (!duplicate_settle(archive, &newcomer, &exists, err))
+        return false;
+    if (exists)
+        return true;
+    if (!durable_publish(&archive->private, temporary, &archive->dir, packed, &exists, err))
+        return false;
+    return !exists ||
+           error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
+                     archive->dir.path, packed);
+}
+
+bool packing_retire(Packing *packing, bool *ret_retired, Lsn *ret_end, Error *err)
+{
+    PackedSegment *segment = &packing->segments[packing->head];
+    *ret_retired = false;
+    if (packing->count == 0)
+        return true;
+    int outcome = atomic_load(&segment->ticket.outcome);
+    if (outcome == COMPRESS_PENDING)
+        return true;
+    if (outcome == COMPRESS_FAILED && !segment->has_raw)
+        return interrupted(packing, err);
+    if (!segment->has_raw && !publish(packing, segment, err))
+        return false;
+    *ret_end = segment_start(segment->segno + 1, packing->archive->segment_size);
+    *ret_retired = true;
+    packing->head = (packing->head + 1) % packing->capacity;
+    packing->count--;
+    if (!segment->has_raw)
+        packing->without_raw--;
+    return true;
+}
+
+bool packing_busy(const Packing *packing)
+{
+    for (size_t i = 0; i < packing->count; i++) {
+        const PackedSegment *segment = &packing->segments[(packing->head + i) % packing->capacity];
+        if (atomic_load(&segment->ticket.outcome) == COMPRESS_PENDING)
+            return true;
+    }
+    return false;
+}
