@@ -214,10 +214,10 @@ static void close_queue(Compressor *compressor, bool drop)
     (void)pthread_mutex_unlock(&compressor->mutex);
 }
 
-void compressor_hurry(Compressor *compressor)
+void compressor_hurry(Compressor *compressor, bool hurry)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    compressor->hurry = true;
+    compressor->hurry = hurry;
     (void)pthread_cond_broadcast(&compressor->changed);
     (void)pthread_mutex_unlock(&compressor->mutex);
 }
@@ -293,10 +293,14 @@ bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeli
 {
     char raw[WAL_FILE_NAME_SIZE];
     char packed[WAL_FILE_NAME_SIZE];
+    bool exists;
+    uint64_t size;
     wal_segment_name(timeline, segno, archive->segment_size, WAL_RAW, true, raw);
     wal_segment_name(timeline, segno, archive->segment_size, spec.method, true, packed);
-    /* An older one, of a run that began at the same segment, holds a prefix of this one. */
     CompressInput input = {.raw = raw, .length = length};
-    return durable_remove(&archive->dir, packed, err) &&
-           compress_job_run(archive, spec, &input, packed, NULL, err);
+    if (!file_status(&archive->dir, packed, &exists, &size, err))
+        return false;
+    /* Merging (partial_expand) takes the compressed one away, so this one never was merged and may
+     * hold bytes that the raw one does not. */
+    return exists || compress_job_run(archive, spec, &input, packed, NULL, err);
 }

@@ -5,10 +5,13 @@
  */
 #include "walrx/archive/gap.h"
 
+#include "walrx/archive/leftover.h"
+#include "walrx/base/parse.h"
 #include "walrx/os/durable.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define GAP_FILE_MAX (1024 * 1024)
 #define GAP_LINE_MAX 160
@@ -34,6 +37,15 @@ static bool read_gaps(const Archive *archive, char *text, size_t capacity, size_
     return ok;
 }
 
+/* Is the last line this gap, whenever it was seen? */
+static bool told_last(const char *text, size_t length, const char *line, size_t line_length)
+{
+    size_t begin = length > 0 ? length - 1 : 0; /* its newline */
+    while (begin > 0 && text[begin - 1] != '\n')
+        begin--;
+    return length - begin > line_length && memcmp(text + begin, line, line_length) == 0;
+}
+
 bool gap_record(const Archive *archive, const Gap *gap, const char *when, Error *err)
 {
     char *text = malloc(GAP_FILE_MAX + GAP_LINE_MAX);
@@ -44,12 +56,85 @@ bool gap_record(const Archive *archive, const Gap *gap, const char *when, Error 
     if (ok) {
         char begin[LSN_TEXT_SIZE];
         char end[LSN_TEXT_SIZE];
-        int added =
-            snprintf(text + length, GAP_LINE_MAX, "timeline=%u begin=%s end=%s seen=%.32s\n",
-                     gap->timeline, lsn_format(gap->begin, begin), lsn_format(gap->end, end), when);
-        ok = durable_write_over(&archive->private, GAP_FILE ARCHIVE_TEMP_SUFFIX, &archive->private,
-                                GAP_FILE, text, length + (size_t)added, err);
+        char line[GAP_LINE_MAX];
+        int known = snprintf(line, sizeof(line), "timeline=%u begin=%s end=%s seen=", gap->timeline,
+                             lsn_format(gap->begin, begin), lsn_format(gap->end, end));
+        if (!told_last(text, length, line, (size_t)known)) {
+            int added = snprintf(text + length, GAP_LINE_MAX, "%s%.32s\n", line, when);
+            ok = durable_write_over(&archive->private, GAP_FILE ARCHIVE_TEMP_SUFFIX,
+                                    &archive->private, GAP_FILE, text, length + (size_t)added, err);
+        }
     }
     free(text);
     return ok;
+}
+
+/* The word behind `key` in a line. */
+static bool word_of(const char *line, const char *key, char *word, size_t capacity)
+{
+    const char *at = strstr(line, key);
+    if (at == NULL)
+        return false;
+    at += strlen(key);
+    size_t length = strcspn(at, " \n");
+    if (length >= capacity)
+        return false;
+    memcpy(word, at, length);
+    word[length] = '\0';
+    return true;
+}
+
+/* A line as gap_record writes it; what comes behind the end's position plays no part. */
+static bool parse_line(const char *line, Gap *ret)
+{
+    char word[24];
+    uint64_t number;
+    if (!word_of(line, "timeline=", word, sizeof(word)) ||
+        !parse_u64(word, 1, UINT32_MAX, &number) || !word_of(line, "begin=", word, sizeof(word)) ||
+        !lsn_parse(word, &ret->begin) || !word_of(line, "end=", word, sizeof(word)) ||
+        !lsn_parse(word, &ret->end))
+        return false;
+    ret->timeline = (Timeline)number;
+    return true;
+}
+
+/* The end of the gap that was recorded last at `begin`; LSN_INVALID when none was. */
+static bool find_end(const Archive *archive, Timeline timeline, Lsn begin, Lsn *ret_end, Error *err)
+{
+    char *text = malloc(GAP_FILE_MAX + 1);
+    size_t length;
+    *ret_end = LSN_INVALID;
+    if (text == NULL)
+        return error_set(err, ERROR_MEMORY, "out of memory while reading the list of gaps");
+    bool ok = read_gaps(archive, text, GAP_FILE_MAX, &length, err);
+    text[ok ? length : 0] = '\0';
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        Gap gap;
+        if (parse_line(line, &gap) && gap.timeline == timeline && gap.begin == begin)
+            *ret_end = gap.end;
+        line = strchr(line, '\n');
+        if (line != NULL)
+            line++;
+    }
+    free(text);
+    return ok;
+}
+
+bool gap_resume(const Archive *archive, TimelineInventory *timeline, Error *err)
+{
+    uint32_t size = archive->segment_size;
+    for (;;) {
+        Lsn next = segment_start(inventory_next(timeline, size), size);
+        Lsn end;
+        bool exists;
+        if (!find_end(archive, timeline->timeline, next, &end, err))
+            return false;
+        if (end <= next)
+            return true;
+        if (!leftover_exists(archive, timeline->timeline, segment_of(end, size), &exists, err))
+            return false;
+        if (!exists)
+            return true;
+        timeline->resumed = segment_of(end, size); /* further each time, so this ends */
+    }
 }

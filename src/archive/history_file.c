@@ -8,6 +8,7 @@
 #include "walrx/os/durable.h"
 #include "walrx/proto/timeline.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,4 +79,36 @@ bool history_file_store(const Archive *archive, Timeline timeline, const char *c
     return !exists ||
            error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
                      archive->dir.path, name);
+}
+
+bool history_file_read(const Archive *archive, Timeline timeline, char **ret_content,
+                       size_t *ret_length, Error *err)
+{
+    char name[WAL_FILE_NAME_SIZE];
+    bool exists;
+    uint64_t size;
+    int fd;
+    wal_history_name(timeline, name);
+    if (!file_status(&archive->dir, name, &exists, &size, err))
+        return false;
+    if (!exists) {
+        *ret_content = NULL;
+        return true;
+    }
+    if (size > TIMELINE_HISTORY_MAX_BYTES)
+        return error_set(err, ERROR_ARCHIVE, "archived file \"%s/%s\" has %" PRIu64 " bytes",
+                         archive->dir.path, name, size);
+    char *content = malloc((size_t)size + 1);
+    if (content == NULL)
+        return error_set(err, ERROR_MEMORY, "out of memory while reading \"%s\"", name);
+    bool ok = file_open(&archive->dir, name, FILE_READ, &fd, err);
+    if (ok) {
+        ok = file_read_at(&archive->dir, name, fd, content, (size_t)size, 0, ret_length, err);
+        file_close(&archive->dir, fd);
+    }
+    if (ok)
+        *ret_content = content;
+    else
+        free(content);
+    return ok;
 }

@@ -85,8 +85,13 @@ static bool take_name(void *context, const char *name)
         scan->ok = false;
         return false;
     }
-    InventoryNewest *newest =
-        file.partial ? &timeline->partial[file.compression] : &timeline->complete[file.compression];
+    if (file.partial) {
+        if (!timeline->any_partial || segno < timeline->oldest_partial)
+            timeline->oldest_partial = segno;
+        timeline->any_partial = true;
+        return true;
+    }
+    InventoryNewest *newest = &timeline->complete[file.compression];
     if (!newest->any || segno > newest->segno)
         *newest = (InventoryNewest){.any = true, .segno = segno};
     return true;
@@ -119,8 +124,9 @@ const TimelineInventory *inventory_timeline(const Inventory *inventory, Timeline
     return NULL;
 }
 
-static InventoryNewest newest_of(const InventoryNewest forms[WAL_COMPRESSION_COUNT])
+InventoryNewest inventory_newest_complete(const TimelineInventory *timeline)
 {
+    const InventoryNewest *forms = timeline->complete;
     InventoryNewest newest = {.any = false};
     for (int i = 0; i < WAL_COMPRESSION_COUNT; i++) {
         if (forms[i].any && (!newest.any || forms[i].segno > newest.segno))
@@ -129,16 +135,13 @@ static InventoryNewest newest_of(const InventoryNewest forms[WAL_COMPRESSION_COU
     return newest;
 }
 
-InventoryNewest inventory_newest_complete(const TimelineInventory *timeline)
+SegNo inventory_next(const TimelineInventory *timeline, uint32_t segment_size)
 {
-    return newest_of(timeline->complete);
-}
-
-InventoryNewest inventory_open_partial(const TimelineInventory *timeline)
-{
-    InventoryNewest complete = newest_of(timeline->complete);
-    InventoryNewest partial = newest_of(timeline->partial);
-    if (partial.any && complete.any && partial.segno <= complete.segno)
-        partial.any = false;
-    return partial;
+    InventoryNewest complete = inventory_newest_complete(timeline);
+    SegNo last = segment_last(segment_size); /* a name may say so, but no WAL gets there */
+    if (timeline->resumed != 0)
+        return timeline->resumed;
+    if (!complete.any)
+        return timeline->oldest_partial;
+    return complete.segno < last ? complete.segno + 1 : last;
 }

@@ -13,6 +13,7 @@
 
 #include "duplicate.h"
 
+#include "walrx/archive/leftover.h"
 #include "walrx/base/ring.h"
 #include "walrx/os/durable.h"
 
@@ -104,13 +105,29 @@ static bool create_segment(SegmentWriter *writer, Error *err)
     return true;
 }
 
+/* The stream has come to a segment nobody examined before: a run that went over a hole, or another
+ * program, may have left a partial of it. */
+static bool reopen_or_create(SegmentWriter *writer, Error *err)
+{
+    const Archive *archive = writer->archive;
+    PartialTrust trust;
+    if (!leftover_examine(archive, writer->timeline, writer->segno, &trust, err))
+        return false;
+    if (!trust.exists)
+        return create_segment(writer, err);
+    writer->reopened_end = writer->position + archive->segment_size;
+    writer->proven_begin = trust.proven_begin;
+    writer->proven_end = trust.proven_end;
+    return true;
+}
+
 static bool open_segment(SegmentWriter *writer, Error *err)
 {
     const Archive *archive = writer->archive;
     writer->segno = segment_of(writer->position, archive->segment_size);
     wal_segment_name(writer->timeline, writer->segno, archive->segment_size, WAL_RAW, true,
                      writer->partial_name);
-    if (writer->position >= writer->reopened_end && !create_segment(writer, err))
+    if (writer->position >= writer->reopened_end && !reopen_or_create(writer, err))
         return false;
     return open_existing(writer, err);
 }

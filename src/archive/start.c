@@ -9,12 +9,7 @@
  * from its start, for it is received again and compared. */
 static Lsn next_position(const TimelineInventory *timeline, uint32_t segment_size)
 {
-    InventoryNewest partial = inventory_open_partial(timeline);
-    if (partial.any)
-        return segment_start(partial.segno, segment_size);
-    InventoryNewest complete = inventory_newest_complete(timeline);
-    SegNo last = segment_last(segment_size); /* a name may say so, but no WAL gets there */
-    return segment_start(complete.segno < last ? complete.segno + 1 : last, segment_size);
+    return segment_start(inventory_next(timeline, segment_size), segment_size);
 }
 
 static Timeline newest_unknown(const Inventory *inventory, const TimelineHistory *history)
@@ -25,7 +20,7 @@ static Timeline newest_unknown(const Inventory *inventory, const TimelineHistory
     return timeline_history_find(history, newest, NULL, NULL) ? 0 : newest;
 }
 
-static bool behind(const StartServer *server, Timeline timeline, Lsn position, Error *err)
+bool start_refuse_behind(const StartServer *server, Timeline timeline, Lsn position, Error *err)
 {
     char ours[LSN_TEXT_SIZE];
     char theirs[LSN_TEXT_SIZE];
@@ -67,7 +62,7 @@ static bool start_on(const TimelineInventory *mine, const StartServer *server,
         return true;
     }
     if (following == 0 && next > server->flush_lsn)
-        return behind(server, mine->timeline, next, err);
+        return start_refuse_behind(server, mine->timeline, next, err);
     ret->reason = START_AFTER_ARCHIVE;
     ret->timeline = mine->timeline;
     ret->lsn = next;
@@ -90,18 +85,42 @@ static void start_empty(const StartServer *server, uint32_t segment_size, StartP
         ret->timeline = timeline_history_at(&server->history, from);
 }
 
+/* Segments are there, but on other branches only: the server's own timeline from its begin, so that
+ * the archive holds all of it. Not where it is the first one, which branched off nowhere, nor when
+ * the slot reserves older WAL. */
+static bool start_at_timeline(const StartServer *server, uint32_t segment_size, StartPoint *ret)
+{
+    Timeline target = server->history.target;
+    Lsn begin;
+    if (!timeline_history_begin(&server->history, target, &begin) || begin == LSN_INVALID)
+        return false;
+    if (server->slot_restart_lsn != LSN_INVALID && server->slot_restart_lsn < begin)
+        return false;
+    ret->reason = START_AT_TIMELINE;
+    ret->timeline = target;
+    ret->lsn = segment_floor(begin, segment_size);
+    return true;
+}
+
+const TimelineInventory *start_timeline(const Inventory *inventory, const TimelineHistory *history)
+{
+    const TimelineInventory *mine = inventory_timeline(inventory, history->target);
+    for (size_t i = history->count; mine == NULL && i > 0; i--)
+        mine = inventory_timeline(inventory, history->switches[i - 1].timeline);
+    return mine;
+}
+
 bool start_choose(const Inventory *inventory, const StartServer *server, uint32_t segment_size,
                   StartPoint *ret, Error *err)
 {
     StartPoint point = {.unknown_timeline = newest_unknown(inventory, &server->history)};
-    const TimelineHistory *history = &server->history;
-    const TimelineInventory *mine = inventory_timeline(inventory, history->target);
-    for (size_t i = history->count; mine == NULL && i > 0; i--)
-        mine = inventory_timeline(inventory, history->switches[i - 1].timeline);
-    if (mine == NULL)
-        start_empty(server, segment_size, &point);
-    else if (!start_on(mine, server, segment_size, &point, err))
+    const TimelineInventory *mine = start_timeline(inventory, &server->history);
+    if (mine == NULL) {
+        if (inventory->count == 0 || !start_at_timeline(server, segment_size, &point))
+            start_empty(server, segment_size, &point);
+    } else if (!start_on(mine, server, segment_size, &point, err)) {
         return false;
+    }
     *ret = point;
     return true;
 }

@@ -17,6 +17,7 @@
 
 #include "packing.h"
 
+#include "walrx/archive/leftover.h"
 #include "walrx/archive/segment_writer.h"
 #include "walrx/base/ring.h"
 
@@ -158,6 +159,28 @@ static bool retire(Store *store, bool *ret_worked, Error *err)
     return true;
 }
 
+/* A whole segment in memory goes to the workers; but what an earlier run left of it must be
+ * compared, so then it turns raw. */
+static bool take_whole(Store *store, bool *ret_worked, Error *err)
+{
+    SegmentWriter *writer = &store->writer;
+    SegNo segno = segment_of(writer->position, store->archive->segment_size);
+    bool leftover;
+    if (!leftover_exists(store->archive, writer->timeline, segno, &leftover, err))
+        return false;
+    if (leftover) {
+        /* First what comes before; a worker that is done wakes us. */
+        *ret_worked = store->packing.without_raw == 0;
+        store->lazy = !*ret_worked;
+        return true;
+    }
+    if (!packing_add(&store->packing, writer->timeline, segno,
+                     ring_at(&store->ring, writer->position), false, err))
+        return false;
+    writer_skip_segment(writer);
+    return true;
+}
+
 /* The segment at hand is still only in memory. */
 static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
 {
@@ -166,14 +189,8 @@ static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
     Lsn published = ring_published(&store->ring);
     Lsn end = next_segment(store, position);
     bool write = atomic_load(&store->write_goal) > position;
-    if (published >= end) {
-        if (!packing_add(&store->packing, writer->timeline,
-                         segment_of(position, store->archive->segment_size),
-                         ring_at(&store->ring, position), false, err))
-            return false;
-        writer_skip_segment(writer);
-        return true;
-    }
+    if (published >= end)
+        return take_whole(store, ret_worked, err);
     /* What comes before is made durable by the workers; then this segment turns raw. */
     *ret_worked = (flush || write) && store->packing.without_raw == 0;
     if (!*ret_worked)

@@ -38,6 +38,7 @@ ConnectOptions connect_options_from(CommandBit command, const Options *options)
         .program = command == COMMAND_FRONT ? "pg_receivewal" : "walrx",
         .force_password = options->password,
         .never_password = options->no_password,
+        .ask_without_terminal = command == COMMAND_FRONT,
     };
 }
 

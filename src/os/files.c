@@ -71,6 +71,16 @@ bool dir_open(const char *path, bool sync, const FileTable *files, Dir *ret, Err
     return true;
 }
 
+static bool cannot_create(Error *err, int os_errno, const Dir *dir)
+{
+    bool denied = os_errno == EACCES || os_errno == EPERM || os_errno == EROFS;
+    error_set_errno(err, denied ? ERROR_USAGE : ERROR_STORAGE, os_errno,
+                    "could not create directory \"%s\"", dir->path);
+    if (denied)
+        error_hint(err, "The archive directory must belong to the user who receives.");
+    return false;
+}
+
 bool dir_open_inside(const Dir *parent, const char *name, bool create, Dir *ret, bool *ret_created,
                      Error *err)
 {
@@ -86,8 +96,7 @@ bool dir_open_inside(const Dir *parent, const char *name, bool create, Dir *ret,
         RETRY_EINTR(made, parent->files->mkdirat(parent->fd, name, mode));
         created = made == 0;
         if (!created && errno != EEXIST)
-            return error_set_errno(err, ERROR_STORAGE, errno, "could not create directory \"%s\"",
-                                   dir.path);
+            return cannot_create(err, errno, &dir);
     }
     RETRY_EINTR(dir.fd, parent->files->openat(parent->fd, name,
                                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0));

@@ -97,22 +97,40 @@ static void line_write(Line *line)
 
 static bool is_control(char c)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    return c != '\0' && ((unsigned char)c < 0x20 || c == 0x7f);
 }
 
-/* One line: control characters, as in libpq's messages of several lines, become single blanks. */
-static void fold_controls(char *text)
+/* What a run of control characters and blanks at *at becomes; moves *at to the run's last one. */
+static const char *fold_run(const char **at)
 {
-    char *out = text;
-    bool blank = false;
-    for (; *text != '\0'; text++) {
-        bool control = is_control(*text);
-        if (control && blank)
-            continue;
-        *out = control ? ' ' : *text;
-        blank = *out++ == ' ';
+    bool line_break = false;
+    for (;; (*at)++) {
+        line_break = line_break || **at == '\n';
+        if (!is_control((*at)[1]) && (*at)[1] != ' ')
+            break;
     }
-    *out = '\0';
+    if ((*at)[1] == '\0')
+        return "";
+    return line_break ? "; " : " ";
+}
+
+/* One line: line breaks, as in libpq's messages of several lines, become "; ", other control
+ * characters blanks. In the client format lines stay lines, as pg_receivewal's do. */
+static void fold_controls(char *text, size_t capacity)
+{
+    char folded[2048];
+    size_t length = 0;
+    for (const char *at = text; *at != '\0' && length + 3 < sizeof(folded); at++) {
+        bool keep = config.format == LOG_CLIENT && (*at == '\n' || *at == '\t');
+        if (!is_control(*at) || keep) {
+            folded[length++] = *at;
+            continue;
+        }
+        for (const char *instead = fold_run(&at); *instead != '\0'; instead++)
+            folded[length++] = *instead;
+    }
+    folded[length] = '\0';
+    (void)snprintf(text, capacity, "%s", folded);
 }
 
 static const char *field_value(const LogField *field, char buffer[32])
@@ -249,12 +267,12 @@ static void emit(LogLevel level, const LogField *fields, const char *text, const
     char detail[ERROR_DETAIL_SIZE] = "";
     char hint[ERROR_HINT_SIZE] = "";
     (void)snprintf(message, sizeof(message), "%s", text);
-    fold_controls(message);
+    fold_controls(message, sizeof(message));
     if (error != NULL) {
         (void)snprintf(detail, sizeof(detail), "%s", error->detail);
         (void)snprintf(hint, sizeof(hint), "%s", error->hint);
-        fold_controls(detail);
-        fold_controls(hint);
+        fold_controls(detail, sizeof(detail));
+        fold_controls(hint, sizeof(hint));
     }
     switch (config.format) {
     case LOG_TEXT:

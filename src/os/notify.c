@@ -74,5 +74,10 @@ void notify_status(const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text + 7, sizeof(text) - 7, format, args);
     va_end(args);
+    /* A line break would begin another assignment, and the text may be the server's. */
+    for (char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20)
+            *at = ' ';
+    }
     send_state(text);
 }

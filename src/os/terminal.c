@@ -1,49 +1,91 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See terminal.h.
+ * See terminal.h. The line is read byte by byte between polls, so that a signal ends the waiting;
+ * the terminal gets its echo back on every way out.
  */
 #include "walrx/os/terminal.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
-static bool read_line(FILE *in, char *buffer, size_t capacity, Error *err)
+static int open_terminal(void)
 {
-    if (fgets(buffer, (int)capacity, in) == NULL)
-        return error_set(err, ERROR_OPERATOR, "could not read a password from the terminal");
-    size_t length = strlen(buffer);
-    if (length > 0 && buffer[length - 1] == '\n')
-        buffer[--length] = '\0';
-    else if (length + 1 == capacity)
-        return error_set(err, ERROR_USAGE, "the password is longer than %zu characters",
-                         capacity - 2);
+    return open("/dev/tty", O_RDWR | O_CLOEXEC);
+}
+
+bool terminal_is_there(void)
+{
+    int tty = open_terminal();
+    if (tty < 0)
+        return isatty(STDIN_FILENO) != 0;
+    (void)close(tty);
     return true;
 }
 
-bool terminal_read_password(const char *prompt, char *buffer, size_t capacity, Error *err)
+static bool wait_for_byte(int fd, int cancel_fd, Error *err)
 {
-    FILE *tty = fopen("/dev/tty", "r+");
-    FILE *in = tty != NULL ? tty : stdin;
-    FILE *out = tty != NULL ? tty : stderr;
+    struct pollfd polled[2] = {{.fd = fd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+    int n;
+    do {
+        n = poll(polled, 2, -1);
+    } while (n < 0 && errno == EINTR);
+    if (polled[1].revents != 0)
+        return error_set(err, ERROR_STOPPED, "stopped while waiting for a password");
+    return true;
+}
+
+static bool read_line(int fd, int cancel_fd, char *buffer, size_t capacity, Error *err)
+{
+    size_t length = 0;
+    for (;;) {
+        char byte;
+        if (!wait_for_byte(fd, cancel_fd, err))
+            return false;
+        ssize_t n = read(fd, &byte, 1);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0 && length == 0)
+            return error_set(err, ERROR_OPERATOR, "there is nobody to ask for a password");
+        if (n <= 0 || byte == '\n')
+            break;
+        if (length + 1 == capacity)
+            return error_set(err, ERROR_USAGE, "the password is longer than %zu characters",
+                             capacity - 1);
+        buffer[length++] = byte;
+    }
+    buffer[length] = '\0';
+    return true;
+}
+
+static void say(int fd, const char *text)
+{
+    (void)!write(fd, text, strlen(text)); /* a prompt nobody sees changes nothing */
+}
+
+bool terminal_read_password(const char *prompt, int cancel_fd, char *buffer, size_t capacity,
+                            Error *err)
+{
+    int tty = open_terminal();
+    int in = tty >= 0 ? tty : STDIN_FILENO;
+    int out = tty >= 0 ? tty : STDERR_FILENO;
     struct termios before;
-    bool has_echo = tcgetattr(fileno(in), &before) == 0;
+    bool has_echo = tcgetattr(in, &before) == 0;
     if (has_echo) {
         struct termios quiet = before;
         quiet.c_lflag &= (tcflag_t) ~(tcflag_t)ECHO;
-        (void)tcsetattr(fileno(in), TCSAFLUSH, &quiet);
+        (void)tcsetattr(in, TCSAFLUSH, &quiet);
     }
-    (void)fputs(prompt, out);
-    (void)fflush(out);
-    bool ok = read_line(in, buffer, capacity, err);
+    say(out, prompt);
+    bool ok = read_line(in, cancel_fd, buffer, capacity, err);
     if (has_echo) {
-        (void)tcsetattr(fileno(in), TCSAFLUSH, &before);
-        (void)fputs("\n", out);
-        (void)fflush(out);
+        (void)tcsetattr(in, TCSAFLUSH, &before);
+        say(out, "\n");
     }
-    if (tty != NULL)
-        (void)fclose(tty);
+    if (tty >= 0)
+        (void)close(tty);
     return ok;
 }

@@ -1,236 +1,162 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Making a connection: options to libpq's parameters as pg_receivewal 15 does (GetConnection in
- * streamutil.c), the password prompt, and what a failed attempt means.
+ * Making a connection: libpq's asynchronous calls under our own deadline, host after host, and the
+ * password prompt.
+ *
+ * libpq goes on to the next host when one refuses, but applies connect_timeout only in its blocking
+ * calls (connectDBComplete in fe-connect.c, PostgreSQL 15). So a host that stays silent is given up
+ * here, and libpq starts again with the hosts behind it.
  */
+#include "connect_failure.h"
 #include "connection_internal.h"
+#include "host_list.h"
+#include "parameters.h"
 
+#include "walrx/base/parse.h"
 #include "walrx/os/clock.h"
 #include "walrx/os/terminal.h"
 
-#include <ctype.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define MAX_PARAMETERS 96 /* libpq 15 knows 46 keywords */
 #define PASSWORD_SIZE 1024
+#define HOSTS_SIZE 2048      /* a list of hosts, addresses or ports */
+#define SHORTEST_TIMEOUT_S 2 /* libpq takes connect_timeout=1 for 2 */
+#define LONGEST_TIMEOUT_S 86400
 
-typedef struct Parameters {
-    const char *keywords[MAX_PARAMETERS + 1];
-    const char *values[MAX_PARAMETERS + 1];
-    size_t count;
-    bool user_timeout_given;
-} Parameters;
+/* The settings libpq works with, from every source (string, service file, environment). */
+typedef struct HostLists {
+    char host[HOSTS_SIZE];
+    char hostaddr[HOSTS_SIZE];
+    char port[HOSTS_SIZE];
+    uint64_t connect_timeout_s; /* 0: none */
+} HostLists;
 
-static void add(Parameters *parameters, const char *keyword, const char *value)
+typedef struct Attempt {
+    Control *control;
+    uint64_t timeout_ms; /* for all hosts together; 0: none */
+    bool passed_over;    /* a silent host was, and this is what there is to tell about it: */
+    Error silent;
+} Attempt;
+
+static bool copy_list(char *buffer, const char *value)
 {
-    if (value == NULL || parameters->count == MAX_PARAMETERS)
-        return;
-    parameters->keywords[parameters->count] = keyword;
-    parameters->values[parameters->count++] = value;
-}
-
-/* libpq's message about a bad connection string repeats pieces of it, with a password now and then
- * (conninfo_parse, conninfo_uri_parse_options and conninfo_uri_decode in fe-connect.c, PostgreSQL
- * 15). Of what it quotes, single characters and words that stand in front of a '=' stay; the text
- * is cut at anything else. */
-static void hide_quoted(char *text, size_t capacity, const char *conninfo)
-{
-    for (char *open = strchr(text, '"'); open != NULL; open = strchr(open, '"')) {
-        char *word = open + 1;
-        size_t length = strcspn(word, "\"");
-        bool keep = length == 1;
-        for (const char *at = conninfo; !keep && length > 0 && *at != '\0'; at++)
-            keep = strncmp(at, word, length) == 0 && at[length] == '=' &&
-                   (at == conninfo || strchr(" &?", at[-1]) != NULL);
-        if (!keep) {
-            (void)snprintf(open, capacity - (size_t)(open - text), "\"********\"");
-            return;
-        }
-        open = word + length + (word[length] == '"' ? 1 : 0);
-    }
-}
-
-static PQconninfoOption *parse_conninfo(const ConnectOptions *options, Error *err)
-{
-    char *message = NULL;
-    PQconninfoOption *parsed =
-        PQconninfoParse(options->conninfo != NULL ? options->conninfo : "", &message);
-    if (parsed == NULL) {
-        char text[ERROR_MESSAGE_SIZE / 2];
-        (void)snprintf(text, sizeof(text), "%s", message != NULL ? message : "out of memory");
-        text[strcspn(text, "\n")] = '\0';
-        hide_quoted(text, sizeof(text), options->conninfo != NULL ? options->conninfo : "");
-        error_set(err, ERROR_USAGE, "invalid connection string: %s", text);
-        error_hint(err, "Write \"host=db1 user=replicator\" or \"postgresql://replicator@db1\".");
-        PQfreemem(message);
-    }
-    return parsed;
-}
-
-bool connect_options_check(const ConnectOptions *options, Error *err)
-{
-    PQconninfoOption *parsed = parse_conninfo(options, err);
-    if (parsed == NULL)
+    size_t length = strlen(value);
+    if (length >= HOSTS_SIZE)
         return false;
-    PQconninfoFree(parsed);
+    memcpy(buffer, value, length + 1);
     return true;
 }
 
-static bool is_secret(const PQconninfoOption *option)
+static bool read_lists(PGconn *pg, HostLists *lists, Error *err)
 {
-    /* dispchar "*" marks passwords: PQconndefaults in the documentation of libpq. */
-    return strchr(option->dispchar, '*') != NULL || strcmp(option->keyword, "password") == 0 ||
-           strcmp(option->keyword, "sslpassword") == 0;
-}
-
-static size_t append(char *buffer, size_t capacity, size_t length, const char *keyword,
-                     const char *value)
-{
-    int written = snprintf(buffer + length, capacity - length, "%s%s=%s", length > 0 ? " " : "",
-                           keyword, value);
-    size_t added = written > 0 ? (size_t)written : 0;
-    return length + added < capacity ? length + added : capacity - 1;
-}
-
-const char *connect_options_text(const ConnectOptions *options, char *buffer, size_t capacity)
-{
-    Error error;
-    size_t length = 0;
-    buffer[0] = '\0';
-    PQconninfoOption *parsed = parse_conninfo(options, &error);
-    if (parsed == NULL)
-        return buffer;
-    for (const PQconninfoOption *option = parsed; option->keyword != NULL; option++) {
-        if (option->val != NULL && option->val[0] != '\0')
-            length = append(buffer, capacity, length, option->keyword,
-                            is_secret(option) ? "********" : option->val);
-    }
-    PQconninfoFree(parsed);
-    if (options->host != NULL)
-        length = append(buffer, capacity, length, "host", options->host);
-    if (options->port != NULL)
-        length = append(buffer, capacity, length, "port", options->port);
-    if (options->user != NULL)
-        (void)append(buffer, capacity, length, "user", options->user);
-    return buffer;
-}
-
-/* `parsed` keeps the memory of what it lends to the parameters. */
-static void fill_parameters(Parameters *parameters, const ConnectOptions *options,
-                            ConnectionKind kind, const PQconninfoOption *parsed)
-{
-    const char *database = NULL;
-    for (const PQconninfoOption *option = parsed; option->keyword != NULL; option++) {
-        if (option->val == NULL || option->val[0] == '\0')
+    PQconninfoOption *options = PQconninfo(pg);
+    bool ok = options != NULL;
+    *lists = (HostLists){.connect_timeout_s = 0};
+    for (const PQconninfoOption *option = options; ok && option->keyword != NULL; option++) {
+        if (option->val == NULL)
             continue;
-        if (strcmp(option->keyword, "dbname") == 0) {
-            database = option->val;
-            continue;
-        }
-        if (strcmp(option->keyword, "replication") == 0)
-            continue;
-        if (strcmp(option->keyword, "tcp_user_timeout") == 0)
-            parameters->user_timeout_given = true;
-        add(parameters, option->keyword, option->val);
+        if (strcmp(option->keyword, "host") == 0)
+            ok = copy_list(lists->host, option->val);
+        else if (strcmp(option->keyword, "hostaddr") == 0)
+            ok = copy_list(lists->hostaddr, option->val);
+        else if (strcmp(option->keyword, "port") == 0)
+            ok = copy_list(lists->port, option->val);
+        else if (strcmp(option->keyword, "connect_timeout") == 0)
+            (void)parse_u64(option->val, 1, LONGEST_TIMEOUT_S, &lists->connect_timeout_s);
     }
-    if (kind == CONNECTION_REPLICATION) {
-        add(parameters, "dbname", "replication"); /* what .pgpass and pg_hba.conf call it */
-        add(parameters, "replication", "true");
-    } else {
-        add(parameters, "dbname", database != NULL ? database : "postgres");
-    }
-    add(parameters, "fallback_application_name", options->program);
-    add(parameters, "host", options->host);
-    add(parameters, "user", options->user);
-    add(parameters, "port", options->port);
+    PQconninfoFree(options);
+    return ok || error_set(err, ERROR_USAGE, "the list of hosts is longer than %d characters",
+                           HOSTS_SIZE - 1);
 }
 
-/* libpq prints the SQLSTATE of a refusal in verbose errors as "SEVERITY:  28P01: text"; there is no
- * call that gives it while connecting. Finds the code at `text`, or NULL. */
-static const char *find_sqlstate(const char *text)
+static size_t host_count(const HostLists *lists)
 {
-    for (const char *at = strstr(text, ":  "); at != NULL; at = strstr(at + 3, ":  ")) {
-        const char *code = at + 3;
-        int i = 0;
-        while (i < 5 && (isdigit((unsigned char)code[i]) || isupper((unsigned char)code[i])))
-            i++;
-        if (i == 5 && code[5] == ':' && code[6] == ' ')
-            return code;
-    }
-    return NULL;
+    size_t hosts = host_list_count(lists->host);
+    size_t addresses = host_list_count(lists->hostaddr);
+    return hosts > addresses ? hosts : addresses;
 }
 
-/* One line of libpq's message: its SQLSTATE is noted and cut out, the LOCATION line of verbose
- * errors dropped. */
-static void take_line(char *line, char *text, size_t capacity, char sqlstate[6], bool *ret_retry)
+static uint64_t patience_ms(const Attempt *attempt, const HostLists *lists)
 {
-    if (strncmp(line, "LOCATION:", 9) == 0)
-        return;
-    char *code = (char *)(uintptr_t)find_sqlstate(line);
-    if (code != NULL) {
-        memcpy(sqlstate, code, 5);
-        sqlstate[5] = '\0';
-        if (sqlstate_class(sqlstate) != ERROR_OPERATOR)
-            *ret_retry = true;
-        memmove(code, code + 7, strlen(code + 7) + 1);
-    } else if (strstr(line, " failed: ") != NULL) {
-        *ret_retry = true; /* a host that could not be reached at all may come back */
-    }
-    size_t length = strlen(text);
-    (void)snprintf(text + length, capacity - length, "%s%s", length > 0 ? "\n" : "", line);
+    if (lists->connect_timeout_s > 0)
+        return (lists->connect_timeout_s < SHORTEST_TIMEOUT_S ? SHORTEST_TIMEOUT_S
+                                                              : lists->connect_timeout_s) *
+               1000;
+    uint64_t share = attempt->timeout_ms / host_count(lists);
+    return attempt->timeout_ms > 0 && share == 0 ? 1 : share;
 }
 
-/* With several hosts there is one failure for each: worth another try unless a person must act for
- * all. */
-static bool connect_failed(PGconn *pg, Error *err)
+/* Which entry libpq is at: it tells host and port, and goes through the list in order. */
+static size_t current_host(PGconn *pg, const HostLists *lists)
 {
-    char message[ERROR_MESSAGE_SIZE];
-    char text[ERROR_MESSAGE_SIZE] = "";
-    char sqlstate[6] = "";
-    bool retry = false;
-    (void)snprintf(message, sizeof(message), "%s", PQerrorMessage(pg));
-    char *rest = message;
-    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        if (*line != '\0')
-            take_line(line, text, sizeof(text), sqlstate, &retry);
+    const char *host = PQhost(pg);
+    const char *port = PQport(pg);
+    const char *names = lists->host[0] != '\0' ? lists->host : lists->hostaddr;
+    size_t count = host_count(lists);
+    for (size_t i = 0; i < count; i++) {
+        if (host != NULL && port != NULL && host_list_is(names, i, host) &&
+            host_list_is(lists->port, i, port))
+            return i;
     }
-    if (text[0] == '\0')
-        (void)snprintf(text, sizeof(text), "could not connect to server");
-    bool person = sqlstate[0] != '\0' ? !retry : PQconnectionNeedsPassword(pg) != 0;
-    error_set(err, person ? ERROR_OPERATOR : ERROR_RETRY, "%s", text);
-    (void)snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
-    if (strncmp(sqlstate, "28", 2) == 0)
-        error_hint(err, "Check the user's REPLICATION attribute and password, and pg_hba.conf for "
-                        "a line with database \"replication\".");
-    return false;
+    return count - 1;
 }
 
-static bool poll_connection(PGconn *pg, Control *control, uint64_t timeout_ms, Error *err)
+typedef enum Poll {
+    POLL_CONNECTED,
+    POLL_SILENT, /* the host at hand did not answer in time */
+    POLL_FAILED, /* with *err */
+} Poll;
+
+static Poll poll_connection(PGconn *pg, Attempt *attempt, const HostLists *lists, Error *err)
 {
-    uint64_t deadline = timeout_ms == 0 ? UINT64_MAX : clock_monotonic_ms() + timeout_ms;
+    uint64_t patience = patience_ms(attempt, lists);
+    uint64_t deadline = UINT64_MAX;
+    size_t host = SIZE_MAX;
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
     for (;;) {
         if (state == PGRES_POLLING_OK)
-            return true;
-        if (state == PGRES_POLLING_FAILED)
-            return connect_failed(pg, err);
+            return POLL_CONNECTED;
+        if (state == PGRES_POLLING_FAILED) {
+            (void)connect_failed(pg, false, err);
+            return POLL_FAILED;
+        }
+        if (current_host(pg, lists) != host && patience > 0) {
+            host = current_host(pg, lists);
+            deadline = clock_monotonic_ms() + patience;
+        }
         short events = state == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
-        switch (control_wait(control, PQsocket(pg), events, deadline)) {
-        case CONTROL_READY:
-            break;
-        case CONTROL_STOP:
-            return error_set(err, ERROR_STOPPED, "stopped while connecting");
-        case CONTROL_TIMEOUT:
-            return error_set(err, ERROR_RETRY,
-                             "could not connect to server \"%s\": no answer within %llu ms",
-                             PQhost(pg) != NULL ? PQhost(pg) : "", (unsigned long long)timeout_ms);
+        ControlWait wait = control_wait(attempt->control, PQsocket(pg), events, deadline);
+        if (wait == CONTROL_STOP) {
+            (void)error_set(err, ERROR_STOPPED, "stopped while connecting");
+            return POLL_FAILED;
+        }
+        if (wait == CONTROL_TIMEOUT) {
+            (void)error_set(
+                err, ERROR_RETRY,
+                "connection to server at \"%s\", port %s failed: no answer within %llu ms",
+                PQhost(pg), PQport(pg), (unsigned long long)patience);
+            return POLL_SILENT;
         }
         state = PQconnectPoll(pg);
     }
+}
+
+/* Cuts the lists to what stands behind the silent host. False when nothing does. */
+static bool pass_over(PGconn *pg, HostLists *lists)
+{
+    size_t index = current_host(pg, lists);
+    char *all[] = {lists->host, lists->hostaddr, lists->port};
+    if (index + 1 >= host_count(lists))
+        return false;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        const char *rest = host_list_rest(all[i], index);
+        if (rest != NULL && rest != all[i])
+            memmove(all[i], rest, strlen(rest) + 1);
+    }
+    return true;
 }
 
 static void ignore_notice(void *context, const char *message)
@@ -239,8 +165,7 @@ static void ignore_notice(void *context, const char *message)
     (void)message; /* notices to a receiver carry nothing that an error does not say again */
 }
 
-static bool open_once(const Parameters *parameters, Control *control, uint64_t timeout_ms,
-                      PGconn **ret, Error *err)
+static bool start(const Parameters *parameters, PGconn **ret, Error *err)
 {
     PGconn *pg = PQconnectStartParams(parameters->keywords, parameters->values, 0);
     *ret = pg;
@@ -248,40 +173,87 @@ static bool open_once(const Parameters *parameters, Control *control, uint64_t t
         return error_set(err, ERROR_MEMORY, "out of memory while connecting");
     (void)PQsetErrorVerbosity(pg, PQERRORS_VERBOSE);
     (void)PQsetNoticeProcessor(pg, ignore_notice, NULL);
-    if (PQstatus(pg) == CONNECTION_BAD)
-        return connect_failed(pg, err);
-    if (!poll_connection(pg, control, timeout_ms, err))
-        return false;
+    return PQstatus(pg) != CONNECTION_BAD || connect_failed(pg, true, err);
+}
+
+static bool finish(PGconn *pg, Error *err)
+{
     (void)PQsetErrorVerbosity(pg, PQERRORS_DEFAULT);
-    if (PQsetnonblocking(pg, 1) != 0)
-        return error_set(err, ERROR_RETRY, "could not make the connection non-blocking");
-    return true;
+    return PQsetnonblocking(pg, 1) == 0 ||
+           error_set(err, ERROR_RETRY, "could not make the connection non-blocking");
+}
+
+/* Goes through the hosts; *ret is the last connection tried, also on failure (NULL: out of memory).
+ */
+static bool try_hosts(const Parameters *parameters, Attempt *attempt, PGconn **ret, Error *err)
+{
+    HostLists lists;
+    if (!start(parameters, ret, err) || !read_lists(*ret, &lists, err))
+        return false;
+    for (;;) {
+        Poll result = poll_connection(*ret, attempt, &lists, err);
+        if (result == POLL_CONNECTED)
+            return finish(*ret, err);
+        if (result == POLL_FAILED || !pass_over(*ret, &lists))
+            return false;
+        attempt->silent = *err;
+        attempt->passed_over = true;
+        Parameters rest = *parameters;
+        parameters_add(&rest, "host", lists.host[0] != '\0' ? lists.host : NULL);
+        parameters_add(&rest, "hostaddr", lists.hostaddr[0] != '\0' ? lists.hostaddr : NULL);
+        parameters_add(&rest, "port", lists.port[0] != '\0' ? lists.port : NULL);
+        PQfinish(*ret);
+        if (!start(&rest, ret, err))
+            return false;
+    }
+}
+
+static bool open_once(const Parameters *parameters, Control *control, uint64_t timeout_ms,
+                      PGconn **ret, Error *err)
+{
+    Attempt attempt = {.control = control, .timeout_ms = timeout_ms};
+    if (try_hosts(parameters, &attempt, ret, err))
+        return true;
+    if (attempt.passed_over && err->class != ERROR_STOPPED) {
+        /* A host that was silent may come back, whatever the others said. */
+        Error last = *err;
+        (void)error_set(err, ERROR_RETRY, "%s\n%s", attempt.silent.message, last.message);
+        (void)error_hint(err, "%s", last.hint);
+    }
+    return false;
 }
 
 /* Connects, asking for a password where the server wants one (or -W was given), once. The password
- * is remembered for later connections of this process. */
+ * is remembered for later connections of this process. Without a terminal pg_receivewal reads it
+ * from standard input; natively only -W does. */
 static bool open_with_password(Parameters *parameters, const ConnectOptions *options,
                                Control *control, uint64_t timeout_ms, PGconn **ret, Error *err)
 {
     static char password[PASSWORD_SIZE];
     bool asked = password[0] != '\0';
     if (options->force_password && !asked) {
-        if (!terminal_read_password("Password: ", password, sizeof(password), err))
+        if (!terminal_read_password("Password: ", control->signal_fd, password, sizeof(password),
+                                    err))
             return false;
         asked = true;
     }
     if (asked)
-        add(parameters, "password", password);
+        parameters_add(parameters, "password", password);
     if (open_once(parameters, control, timeout_ms, ret, err))
         return true;
-    if (asked || *ret == NULL || options->never_password || !PQconnectionNeedsPassword(*ret))
+    if (asked || *ret == NULL || options->never_password || !PQconnectionNeedsPassword(*ret) ||
+        !(options->ask_without_terminal || terminal_is_there()))
         return false;
-    Error nobody_there; /* then the server's refusal is what there is to tell */
-    if (!terminal_read_password("Password: ", password, sizeof(password), &nobody_there))
+    Error refusal = *err;
+    if (!terminal_read_password("Password: ", control->signal_fd, password, sizeof(password),
+                                err)) {
+        if (err->class == ERROR_OPERATOR)
+            *err = refusal; /* nobody there: what the server said is what there is to tell */
         return false;
+    }
     PQfinish(*ret);
     *ret = NULL;
-    add(parameters, "password", password);
+    parameters_add(parameters, "password", password);
     return open_once(parameters, control, timeout_ms, ret, err);
 }
 
@@ -299,7 +271,7 @@ bool connection_open(const ConnectOptions *options, ConnectionKind kind, Control
     Connection *connection = calloc(1, sizeof(*connection));
     if (connection == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while connecting");
-    PQconninfoOption *parsed = parse_conninfo(options, err);
+    PQconninfoOption *parsed = parameters_parse(options, err);
     if (parsed == NULL) {
         free(connection);
         return false;
@@ -308,13 +280,13 @@ bool connection_open(const ConnectOptions *options, ConnectionKind kind, Control
     connection->timeout_ms = timeout_ms;
     Parameters parameters = {.count = 0};
     char user_timeout[24];
-    fill_parameters(&parameters, options, kind, parsed);
+    parameters_fill(&parameters, options, kind, parsed);
     if (!parameters.user_timeout_given && timeout_ms > 0) {
         /* A host that swallows packets must not use up the time of those behind it in the list, nor
          * keep unacknowledged feedback for ever. */
         (void)snprintf(user_timeout, sizeof(user_timeout), "%llu",
                        (unsigned long long)(timeout_ms / 3 + 1));
-        add(&parameters, "tcp_user_timeout", user_timeout);
+        parameters_add(&parameters, "tcp_user_timeout", user_timeout);
     }
     bool ok = open_with_password(&parameters, options, control, timeout_ms, &connection->pg, err);
     PQconninfoFree(parsed);

@@ -40,7 +40,9 @@ static bool wait_for(Connection *connection, short events, uint64_t deadline, co
 {
     switch (control_wait(connection->control, PQsocket(connection->pg), events, deadline)) {
     case CONTROL_READY:
-        return true;
+        if (clock_monotonic_ms() < deadline)
+            return true;
+        break; /* data keeps coming, but no end of it */
     case CONTROL_STOP:
         return error_set(err, ERROR_STOPPED, "stopped while %s", doing);
     case CONTROL_TIMEOUT:
@@ -50,9 +52,10 @@ static bool wait_for(Connection *connection, short events, uint64_t deadline, co
                      (unsigned long long)connection->timeout_ms, doing);
 }
 
-/* The error the server sent with a result. */
+/* The error the server sent with a result, in pg_receivewal's words. */
 static bool server_error(const PGresult *result, const char *command, Error *err)
 {
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
@@ -60,9 +63,15 @@ static bool server_error(const PGresult *result, const char *command, Error *err
     copy_line(text, sizeof(text), PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
     if (text[0] == '\0')
         copy_line(text, sizeof(text), PQresultErrorMessage(result));
-    error_set(err, sqlstate != NULL ? sqlstate_class(sqlstate) : ERROR_RETRY,
-              "could not send replication command \"%.*s\": ERROR:  %s", (int)strcspn(command, " "),
-              command, text);
+    ErrorClass class = sqlstate != NULL ? sqlstate_class(sqlstate) : ERROR_RETRY;
+    if (severity == NULL)
+        severity = "ERROR";
+    if (command == NULL)
+        error_set(err, class, "unexpected termination of replication stream: %s:  %s", severity,
+                  text);
+    else
+        error_set(err, class, "could not send replication command \"%s\": %s:  %s", command,
+                  severity, text);
     if (sqlstate != NULL)
         (void)snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
     if (detail != NULL)
@@ -133,9 +142,10 @@ static bool take_result(Connection *connection, PGresult *result, const char *co
     return ok;
 }
 
-/* Reads results up to the end of the command; keeps the first row set. After the server's error the
- * rest is read too, so that the connection stays usable. A server that shuts down completes the
- * command and closes the connection at once (WalSndDone in walsender.c): the command counts. */
+/* Reads results up to the end of the command (NULL: of streaming); keeps the first row set. After
+ * the server's error the rest is read too, so that the connection stays usable. A server that shuts
+ * down completes the command and closes the connection at once (WalSndDone in walsender.c): the
+ * command counts. */
 static bool collect(Connection *connection, const char *command, Error *err)
 {
     bool ok = true;
@@ -157,8 +167,8 @@ static bool collect(Connection *connection, const char *command, Error *err)
         if (PQstatus(connection->pg) == CONNECTION_BAD && !complete)
             return ok ? lost(connection, "could not read an answer", err) : false;
     }
-    return error_set(err, ERROR_PROTOCOL, "the server's answer to \"%.*s\" does not end",
-                     (int)strcspn(command, " "), command);
+    return error_set(err, ERROR_PROTOCOL, "the server's answer to \"%s\" does not end",
+                     command != NULL ? command : "START_REPLICATION");
 }
 
 static void first_row(const PGresult *result, ResultRow *ret)
@@ -290,7 +300,7 @@ bool connection_end_copy(Connection *connection, Error *err)
 bool connection_end_of_stream(Connection *connection, ResultRow *ret_row, Error *err)
 {
     /* Where the timeline had nothing to stream, its row was read by connection_start_copy. */
-    if (!collect(connection, "START_REPLICATION", err))
+    if (!collect(connection, NULL, err))
         return false;
     first_row(connection->result, ret_row);
     return true;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PG_RECEIVEWAL_DELAY_MS 5000
+#define REMINDER_MS 600000
 
 void machine_init(Machine *machine, const MachineConfig *config)
 {
@@ -27,11 +28,28 @@ void machine_on_streaming(Machine *machine)
     backoff_reset(&machine->backoff);
 }
 
-static bool is_news(const Machine *machine, const Error *error)
+/* Messages that differ in numbers only (a position that moves, a time) tell the same state. */
+static bool same_but_numbers(const char *a, const char *b)
 {
-    return !machine->failing || machine->last.class != error->class ||
+    static const char digits[] = "0123456789ABCDEF/";
+    for (;;) {
+        a += strspn(a, digits);
+        b += strspn(b, digits);
+        if (*a != *b)
+            return false;
+        if (*a == '\0')
+            return true;
+        a++;
+        b++;
+    }
+}
+
+static bool is_news(const Machine *machine, const Error *error, uint64_t now_ms)
+{
+    return !machine->failing || now_ms - machine->told_ms >= REMINDER_MS ||
+           machine->last.class != error->class ||
            strcmp(machine->last.sqlstate, error->sqlstate) != 0 ||
-           strcmp(machine->last.message, error->message) != 0;
+           !same_but_numbers(machine->last.message, error->message);
 }
 
 static bool worth_retrying(const Machine *machine, const Error *error)
@@ -52,7 +70,7 @@ static int exit_status(const Machine *machine, const Error *error)
     return machine->config.as_pg_receivewal && status > 1 ? 1 : status;
 }
 
-MachineNext machine_after(Machine *machine, const Error *error)
+MachineNext machine_after(Machine *machine, const Error *error, uint64_t now_ms)
 {
     MachineNext next = {.retry = false};
     if (error->class == ERROR_STOPPED)
@@ -63,9 +81,11 @@ MachineNext machine_after(Machine *machine, const Error *error)
         return next;
     }
     next.retry = true;
-    next.tell = machine->config.as_pg_receivewal || is_news(machine, error);
+    next.tell = machine->config.as_pg_receivewal || is_news(machine, error, now_ms);
     next.delay_ms = machine->config.as_pg_receivewal ? PG_RECEIVEWAL_DELAY_MS
                                                      : backoff_next_ms(&machine->backoff);
+    if (next.tell)
+        machine->told_ms = now_ms;
     machine->failing = true;
     machine->last = *error;
     return next;

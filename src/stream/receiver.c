@@ -7,9 +7,11 @@
 
 #include "receiver_internal.h"
 
+#include "walrx/archive/partial.h"
 #include "walrx/os/clock.h"
 #include "walrx/os/log.h"
 #include "walrx/os/notify.h"
+#include "walrx/proto/walpage.h"
 
 #include <stdlib.h>
 
@@ -64,18 +66,34 @@ static int finish_compression(Receiver *receiver, int status)
     return status;
 }
 
+/* How much of the open segment is worth packing. Its raw partial may hold more than this run
+ * received: an earlier one, that was killed, may have come further. So all goes along up to the end
+ * of the page with the last byte that is not zero (the last record may end in zeros). */
+static bool open_segment_length(const Receiver *receiver, SegNo segno, uint64_t *ret, Error *err)
+{
+    uint64_t received = segment_offset(receiver->open_lsn, receiver->archive.segment_size);
+    uint64_t content;
+    if (!partial_content_end(&receiver->archive, receiver->open_timeline, segno, &content, err))
+        return false;
+    *ret = content <= received ? received
+                               : (content + WAL_PAGE_SIZE - 1) / WAL_PAGE_SIZE * WAL_PAGE_SIZE;
+    return true;
+}
+
 /* What pg_receivewal leaves behind after a clean stop with compression. */
 static int pack_open_segment(Receiver *receiver, int status)
 {
     const ReceiverOptions *options = receiver->options;
     uint32_t size = receiver->archive.segment_size;
+    uint64_t length;
     Error error;
     if (status != 0 || !options->as_pg_receivewal || options->compress.method == WAL_RAW ||
         receiver->open_lsn == LSN_INVALID || segment_offset(receiver->open_lsn, size) == 0)
         return status;
-    if (compress_partial(&receiver->archive, options->compress, receiver->open_timeline,
-                         segment_of(receiver->open_lsn, size),
-                         segment_offset(receiver->open_lsn, size), &error))
+    SegNo segno = segment_of(receiver->open_lsn, size);
+    if (open_segment_length(receiver, segno, &length, &error) &&
+        compress_partial(&receiver->archive, options->compress, receiver->open_timeline, segno,
+                         length, &error))
         return 0;
     log_error(LOG_ERROR, NULL, &error);
     return 1;
@@ -112,8 +130,13 @@ static void tell_retry(const Receiver *receiver, const Error *error, const Machi
                  (int)(next->delay_ms / 1000));
         return;
     }
+    Error told = *error;
     const LogField fields[] = {LOG_NUM("retry_ms", next->delay_ms), LOG_END};
-    log_error(LOG_WARNING, fields, error);
+    error_detail(&told,
+                 "%s%sTrying again until it works; the next message comes when something "
+                 "changes, or in ten minutes.",
+                 error->detail, error->detail[0] != '\0' ? " " : "");
+    log_error(LOG_WARNING, fields, &told);
     notify_status("waiting to reconnect: %s", error->message);
 }
 
@@ -123,7 +146,7 @@ static int run_sessions(Receiver *receiver)
         Error error;
         if (session_run(receiver, &error))
             return 0;
-        MachineNext next = machine_after(&receiver->machine, &error);
+        MachineNext next = machine_after(&receiver->machine, &error, clock_monotonic_ms());
         if (!next.retry) {
             if (next.tell)
                 log_error(LOG_ERROR, NULL, &error);
@@ -133,8 +156,11 @@ static int run_sessions(Receiver *receiver)
         }
         tell_retry(receiver, &error, &next);
         if (control_wait(receiver->control, -1, 0, clock_monotonic_ms() + next.delay_ms) ==
-            CONTROL_STOP)
+            CONTROL_STOP) {
+            log_line(LOG_INFO, NULL, "received interrupt signal, exiting");
+            notify_stopping();
             return 0;
+        }
         reload_between(receiver);
     }
 }
@@ -154,6 +180,10 @@ int receiver_run(const ReceiverOptions *options, Control *control)
         char text[512];
         log_line(LOG_DEBUG, NULL, "connecting with %s",
                  connect_options_text(&options->connect, text, sizeof(text)));
+        /* Ready: the options are good and the archive is ours. Whether WAL flows is the status
+         * text's to tell, so that a primary that is away does not hold up the boot of this host. */
+        notify_ready();
+        notify_status("connecting");
         status = run_sessions(&receiver);
     } else {
         log_error(LOG_ERROR, NULL, &error);

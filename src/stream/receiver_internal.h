@@ -7,6 +7,7 @@
 
 #include "walrx/archive/archive.h"
 #include "walrx/archive/compressor.h"
+#include "walrx/archive/joint.h"
 #include "walrx/archive/store.h"
 #include "walrx/os/wakeup.h"
 #include "walrx/proto/result.h"
@@ -30,21 +31,28 @@ typedef struct Receiver {
     TimelineHistory history; /* of the server's timeline; points into switches */
     TimelineSwitch *switches;
     ReadSlotResult slot;
+    bool new_connection; /* nothing was streamed over it yet */
+    Joint joint;         /* does the first WAL of this stream continue what is archived? */
     /* what this process made durable, kept over connections */
     Timeline durable_timeline;
     Lsn durable_lsn; /* LSN_INVALID: nothing yet */
     /* the open segment after the last session, for the compressed partial of pg_receivewal */
     Timeline open_timeline;
     Lsn open_lsn;
+    Lsn progress_lsn; /* highest flush of any session: a failure behind it is a new one */
     /* told already */
-    bool told_ready;
     Timeline told_unknown_timeline;
     Timeline told_fork_of;
+    Lsn told_unchecked_joint;
+    Timeline told_archived_history;
 } Receiver;
 
 /* One connection from connect to its end. True: the run is over (stop, end position). The
  * connection is closed and everything received is durable on return, also on failure. */
 bool session_run(Receiver *receiver, Error *err) MUST_CHECK;
+
+/* The WAL of `timeline` is durable up to `flushed`: remembered when it is more than was known. */
+void session_note_durable(Receiver *receiver, Timeline timeline, Lsn flushed);
 
 typedef enum StreamEnd {
     STREAM_DONE,          /* stop asked for, or the end position reached */

@@ -3,12 +3,15 @@
  * One connection: who is the server, does the archive belong to it, where does receiving start, and
  * then one timeline after the other until the stream ends.
  */
+#include "gap_search.h"
 #include "receiver_internal.h"
 
 #include "walrx/archive/gap.h"
 #include "walrx/archive/history_file.h"
 #include "walrx/archive/inventory.h"
-#include "walrx/archive/partial.h"
+#include "walrx/archive/leftover.h"
+#include "walrx/archive/newest.h"
+#include "walrx/archive/quarantine.h"
 #include "walrx/archive/start.h"
 #include "walrx/os/clock.h"
 #include "walrx/os/log.h"
@@ -16,14 +19,15 @@
 #include "walrx/stream/slot.h"
 #include "walrx/stream/sqlstate.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OLDEST_SERVER 100000
 /* The ring takes three quarters of --memory; codecs and libpq the rest. */
 #define RING_SHARE(memory) ((memory) / 4 * 3)
 #define RING_MINIMUM (4 * (size_t)1024 * 1024)
+#define SCAN_ROUNDS 16 /* so many segments that are not whole are moved away unattended */
 
 static bool ask(Receiver *receiver, const ReplicationCommand *command, ResultRow *ret, Error *err)
 {
@@ -81,8 +85,55 @@ static bool start_threads(Receiver *receiver, Error *err)
                       receiver->compressor, &receiver->bell, &receiver->store, err);
 }
 
-/* Fetches the history file of a timeline into the archive, and makes it the one in use. */
-static bool fetch_history(Receiver *receiver, Timeline timeline, Error *err)
+/* The server has no history file of its own timeline (a base backup without it, or a person removed
+ * it): the archived one says the same. */
+static bool use_archived_history(Receiver *receiver, Timeline timeline, Error *err)
+{
+    Error cause = *err;
+    char *content;
+    size_t length;
+    if (!history_file_read(&receiver->archive, timeline, &content, &length, err))
+        return false;
+    if (content == NULL) {
+        *err = cause;
+        err->class = ERROR_OPERATOR;
+        return error_hint(err,
+                          "Neither the server nor the archive has the history file of timeline %u. "
+                          "Copy %08X.history into pg_wal of the server, or into the archive, from "
+                          "another server of the cluster or another archive.",
+                          timeline, timeline);
+    }
+    bool ok = timeline_history_parse(content, length, timeline, receiver->switches,
+                                     TIMELINE_MAX_SWITCHES, &receiver->history, err);
+    free(content);
+    if (!ok)
+        return error_set(err, ERROR_ARCHIVE, "archived file \"%s/%08X.history\": %s",
+                         receiver->archive.dir.path, timeline, err->message);
+    if (receiver->told_archived_history != timeline)
+        log_line(LOG_WARNING, NULL,
+                 "the server has no history file of timeline %u; using the archived one", timeline);
+    receiver->told_archived_history = timeline;
+    return true;
+}
+
+/* Does the history in use say that it left `from` where the server says the stream did? */
+static bool descends(const Receiver *receiver, const TimelineSwitch *from, Error *err)
+{
+    Lsn end;
+    char text[LSN_TEXT_SIZE];
+    if (from == NULL ||
+        (timeline_history_find(&receiver->history, from->timeline, &end, NULL) && end == from->end))
+        return true;
+    return error_set(err, ERROR_PROTOCOL,
+                     "the history of timeline %u does not say that it follows timeline %u at %s, "
+                     "as the server does",
+                     receiver->history.target, from->timeline, lsn_format(from->end, text));
+}
+
+/* Fetches the history file of a timeline into the archive, and makes it the one in use. `from`: the
+ * timeline it must follow, and where; NULL: any. */
+static bool fetch_history(Receiver *receiver, Timeline timeline, const TimelineSwitch *from,
+                          Error *err)
 {
     ReplicationCommand command = {.kind = COMMAND_TIMELINE_HISTORY, .timeline = timeline};
     ResultRow row;
@@ -91,11 +142,14 @@ static bool fetch_history(Receiver *receiver, Timeline timeline, Error *err)
         receiver->history = (TimelineHistory){.target = 1, .switches = receiver->switches};
         return true;
     }
-    return ask(receiver, &command, &row, err) &&
-           result_timeline_history(&row, timeline, &result, err) &&
+    if (!ask(receiver, &command, &row, err))
+        return strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) == 0 &&
+               use_archived_history(receiver, timeline, err);
+    return result_timeline_history(&row, timeline, &result, err) &&
            timeline_history_parse(result.content, result.content_length, timeline,
                                   receiver->switches, TIMELINE_MAX_SWITCHES, &receiver->history,
                                   err) &&
+           descends(receiver, from, err) &&
            history_file_store(&receiver->archive, timeline, result.content, result.content_length,
                               err);
 }
@@ -111,8 +165,12 @@ static bool read_slot(Receiver *receiver, Error *err)
         return false;
     if (!receiver->slot.exists) {
         error_set(err, ERROR_OPERATOR, "replication slot \"%s\" does not exist", options->slot);
-        return error_hint(err, "Create it with --create-slot, and check whether WAL is missing "
-                               "since the last segment in the archive.");
+        return error_hint(err,
+                          receiver->options->as_pg_receivewal
+                              ? "Create it with --create-slot, and check whether WAL is missing "
+                                "since the last segment in the archive."
+                              : "Create it with \"walrx slot create\", and check whether WAL is "
+                                "missing since the last segment in the archive.");
     }
     if (!receiver->slot.physical)
         return error_set(err, ERROR_OPERATOR, "replication slot \"%s\" is not a physical one",
@@ -120,21 +178,41 @@ static bool read_slot(Receiver *receiver, Error *err)
     return true;
 }
 
-/* A compressed partial (pg_receivewal's, after a clean stop) that is the open segment becomes raw.
- */
-static bool expand_partials(Receiver *receiver, const Inventory *inventory, Error *err)
+/* What the archive holds, once the segment behind which receiving starts is known to be one. */
+static bool scan_archive(const Receiver *receiver, Inventory *ret, Error *err)
 {
-    for (size_t i = 0; i < inventory->count; i++) {
-        const TimelineInventory *timeline = &inventory->timelines[i];
-        InventoryNewest open = inventory_open_partial(timeline);
-        for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT && open.any; form++) {
-            if (timeline->partial[form].any && timeline->partial[form].segno == open.segno &&
-                !partial_expand(&receiver->archive, timeline->timeline, open.segno,
-                                (WalCompression)form, err))
-                return false;
+    const Archive *archive = &receiver->archive;
+    for (int round = 0; round < SCAN_ROUNDS; round++) {
+        Inventory inventory;
+        bool sound = true;
+        Error moved;
+        error_clear(&moved);
+        if (!inventory_scan(&archive->dir, archive->segment_size, &inventory, err))
+            return false;
+        const TimelineInventory *tip = start_timeline(&inventory, &receiver->history);
+        InventoryNewest newest = {.any = false};
+        if (tip != NULL)
+            newest = inventory_newest_complete(tip);
+        bool ok =
+            !newest.any || newest_check(archive, tip->timeline, newest.segno, &sound, &moved, err);
+        if (ok && sound && tip != NULL)
+            ok = gap_resume(archive, &inventory.timelines[tip - inventory.timelines], err);
+        if (ok && sound) {
+            *ret = inventory;
+            return true;
         }
+        inventory_free(&inventory);
+        if (!ok)
+            return false;
+        if (moved.class != ERROR_NONE)
+            log_error(LOG_WARNING, NULL, &moved);
     }
-    return true;
+    error_set(err, ERROR_ARCHIVE, "the newest %d segments in \"%s\" are not whole", SCAN_ROUNDS,
+              archive->dir.path);
+    return error_hint(err,
+                      "They were moved to \"%s/%s\". Find out what damaged them; the next "
+                      "start looks at the ones before.",
+                      archive->private.path, QUARANTINE_DIR);
 }
 
 static void tell_start(Receiver *receiver, const StartPoint *start)
@@ -147,6 +225,11 @@ static void tell_start(Receiver *receiver, const StartPoint *start)
                  "(timeline %u); its files stay as they are",
                  start->unknown_timeline, receiver->server.timeline);
         receiver->told_unknown_timeline = start->unknown_timeline;
+        if (start->reason == START_AT_TIMELINE)
+            log_line(LOG_WARNING, NULL,
+                     "the archive holds nothing of the server's history; starting at %s, where "
+                     "timeline %u begins",
+                     lsn_format(start->lsn, text[0]), start->timeline);
     }
     if (start->reason == START_AT_FORK && start->left_timeline != receiver->told_fork_of) {
         log_line(LOG_WARNING, NULL,
@@ -170,10 +253,9 @@ static bool choose_start(Receiver *receiver, StartPoint *ret, Error *err)
     };
     uint32_t size = receiver->archive.segment_size;
     if (!connection_in_recovery(receiver->connection, &server.in_recovery, err) ||
-        !inventory_scan(&receiver->archive.dir, size, &inventory, err))
+        !scan_archive(receiver, &inventory, err))
         return false;
-    bool ok = expand_partials(receiver, &inventory, err) &&
-              start_choose(&inventory, &server, size, ret, err);
+    bool ok = start_choose(&inventory, &server, size, ret, err);
     inventory_free(&inventory);
     if (ok)
         tell_start(receiver, ret);
@@ -194,6 +276,14 @@ static Lsn known_durable(const Receiver *receiver, Timeline timeline)
     return receiver->durable_lsn < end ? receiver->durable_lsn : end;
 }
 
+void session_note_durable(Receiver *receiver, Timeline timeline, Lsn flushed)
+{
+    if (flushed < known_durable(receiver, timeline))
+        return;
+    receiver->durable_timeline = timeline;
+    receiver->durable_lsn = flushed;
+}
+
 /* Below this position no flush is reported: the server knows it already from an earlier connection.
  */
 static Lsn report_floor(const Receiver *receiver, Lsn start, const PartialTrust *trust)
@@ -203,20 +293,46 @@ static Lsn report_floor(const Receiver *receiver, Lsn start, const PartialTrust 
     return trust->exists && trust->proven_end > start ? trust->proven_end : start;
 }
 
+/* Where bytes of the open segment are proven, what is received is compared with those. */
+static bool prepare_joint(Receiver *receiver, Timeline timeline, Lsn lsn, const PartialTrust *trust,
+                          Error *err)
+{
+    Joint *joint = &receiver->joint;
+    joint->active = false;
+    if (trust->proven_end > lsn)
+        return true;
+    if (!joint_prepare(&receiver->archive, timeline, lsn, joint, err))
+        return false;
+    if (joint->unchecked.class != ERROR_NONE && receiver->told_unchecked_joint != lsn) {
+        log_error(LOG_WARNING, NULL, &joint->unchecked);
+        receiver->told_unchecked_joint = lsn;
+    }
+    return true;
+}
+
+static Lsn later(Lsn a, Lsn b)
+{
+    return a > b ? a : b;
+}
+
+/* Does the server have what the archive has of its newest timeline? If not, it lost WAL or was
+ * restored, and what it writes next differs. */
+static bool check_not_behind(Receiver *receiver, Timeline timeline, Lsn archived, Error *err)
+{
+    StartServer server = {.flush_lsn = receiver->server.flush_lsn};
+    if (timeline != receiver->server.timeline || archived <= server.flush_lsn)
+        return true;
+    return connection_in_recovery(receiver->connection, &server.in_recovery, err) &&
+           start_refuse_behind(&server, timeline, archived, err);
+}
+
 static bool prepare_store(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn *ret_floor,
                           Error *err)
 {
     PartialTrust trust;
-    uint64_t old_size;
     uint32_t size = receiver->archive.segment_size;
-    if (!partial_examine(&receiver->archive, timeline, segment_of(lsn, size), &trust, &old_size,
-                         err))
+    if (!leftover_examine(&receiver->archive, timeline, segment_of(lsn, size), &trust, err))
         return false;
-    if (old_size != size)
-        log_line(LOG_WARNING, NULL,
-                 "the open segment at %08X/%08X (timeline %u) had %" PRIu64
-                 " bytes instead of %u; mended, it is received again from its start",
-                 (unsigned)(lsn >> 32), (unsigned)lsn, timeline, old_size, size);
     Lsn durable = known_durable(receiver, timeline);
     if (trust.exists && durable > trust.proven_begin && receiver->durable_timeline == timeline) {
         /* What this very process synced needs no further proof. */
@@ -224,60 +340,100 @@ static bool prepare_store(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn *r
         if (durable > trust.proven_end)
             trust.proven_end = durable < lsn + size ? durable : lsn + size;
     }
-    *ret_floor = report_floor(receiver, lsn, &trust);
-    store_start(receiver->store, timeline, lsn, &trust, durable);
+    if (!prepare_joint(receiver, timeline, lsn, &trust, err))
+        return false;
+    *ret_floor = later(report_floor(receiver, lsn, &trust), durable);
+    if (!receiver->new_connection) {
+        /* The timeline goes on from what this very server sent: that stays durable. */
+        store_start(receiver->store, timeline, lsn, &trust, durable);
+        return true;
+    }
+    receiver->new_connection = false;
+    if (!check_not_behind(receiver, timeline, later(durable, trust.proven_end), err))
+        return false;
+    /* Whether this server has what an earlier one sent is only known when it has sent it again and
+     * it was compared. Until then nothing counts as flushed, and nothing is reported (the floor).
+     */
+    store_start(receiver->store, timeline, lsn, &trust, LSN_INVALID);
     return true;
 }
 
+/* *err is the server's refusal; it gets both ends of the hole. to LSN_INVALID: not known. */
 static bool gap_error(const Receiver *receiver, Timeline timeline, Lsn from, Lsn to, Error *err)
 {
     char begin[WAL_FILE_NAME_SIZE];
     char end[WAL_FILE_NAME_SIZE];
     char text[2][LSN_TEXT_SIZE];
-    char cause[ERROR_MESSAGE_SIZE];
-    char sqlstate[sizeof(err->sqlstate)];
     uint32_t size = receiver->archive.segment_size;
-    (void)snprintf(cause, sizeof(cause), "%s", err->message);
-    (void)snprintf(sqlstate, sizeof(sqlstate), "%s", err->sqlstate);
+    Timeline there = timeline_history_at(&receiver->history, to);
     wal_segment_name(timeline, segment_of(from, size), size, WAL_RAW, false, begin);
-    wal_segment_name(timeline, segment_of(to, size), size, WAL_RAW, false, end);
-    error_set(err, ERROR_ARCHIVE, "%s", cause);
-    (void)snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
-    error_detail(err,
-                 "The archive continues at %s (file %s); the server can send from %s (file %s). "
-                 "The WAL in between is missing.",
-                 lsn_format(from, text[0]), begin, lsn_format(to, text[1]), end);
-    return error_hint(err, "Copy the missing segments into the archive if they exist elsewhere. "
-                           "Otherwise take a new base backup and use --on-gap=continue.");
+    wal_segment_name(there, segment_of(to, size), size, WAL_RAW, false, end);
+    err->class = ERROR_ARCHIVE;
+    if (to == LSN_INVALID)
+        error_detail(err, "The archive continues at %s (file %s), which the server no longer has.",
+                     lsn_format(from, text[0]), begin);
+    else
+        error_detail(err,
+                     "The archive continues at %s (file %s); the server can send from %s (file %s) "
+                     "on. The WAL in between is missing.",
+                     lsn_format(from, text[0]), begin, lsn_format(to, text[1]), end);
+    return error_hint(err,
+                      "Copy the missing segments into the archive if they exist elsewhere. "
+                      "Otherwise take a new base backup and use %s--on-gap=continue.",
+                      receiver->options->as_pg_receivewal ? "\"walrx receive\" with " : "");
 }
 
-/* The server no longer has the WAL at *lsn. Where it can go on, or the error. */
-static bool step_over_gap(Receiver *receiver, Timeline *timeline, Lsn *lsn, Error *err)
+/* Who is the server now: hours may have passed since the connect. */
+static bool identify_again(Receiver *receiver, Error *err)
+{
+    uint32_t segment_size;
+    bool group_may_read;
+    return identify(receiver, &segment_size, &group_may_read, err) &&
+           (receiver->server.timeline <= receiver->history.target ||
+            fetch_history(receiver, receiver->server.timeline, NULL, err));
+}
+
+static bool record_gap(Receiver *receiver, const Gap *gap, Timeline behind, Error *err)
 {
     uint32_t size = receiver->archive.segment_size;
-    Lsn to =
-        segment_floor(receiver->slot.restart_lsn != LSN_INVALID && receiver->slot.restart_lsn > *lsn
-                          ? receiver->slot.restart_lsn
-                          : receiver->server.flush_lsn,
-                      size);
     char when[CLOCK_TEXT_SIZE];
     char text[2][LSN_TEXT_SIZE];
-    if (!receiver->options->continue_on_gap || to <= *lsn)
-        return gap_error(receiver, *timeline, *lsn, to, err);
-    Gap gap = {.timeline = *timeline, .begin = *lsn, .end = to};
-    if (!gap_record(&receiver->archive, &gap, clock_utc_text(when), err))
-        return false;
     char begin[WAL_FILE_NAME_SIZE];
     char end[WAL_FILE_NAME_SIZE];
-    wal_segment_name(gap.timeline, segment_of(gap.begin, size), size, WAL_RAW, false, begin);
-    wal_segment_name(gap.timeline, segment_of(gap.end, size), size, WAL_RAW, false, end);
+    if (!gap_record(&receiver->archive, gap, clock_utc_text(when), err))
+        return false;
+    wal_segment_name(gap->timeline, segment_of(gap->begin, size), size, WAL_RAW, false, begin);
+    wal_segment_name(behind, segment_of(gap->end, size), size, WAL_RAW, false, end);
     log_line(
         LOG_ERROR, NULL,
         "WAL from %s (file %s) to %s (file %s) is missing in the archive: the server no longer "
         "has it; continuing behind the gap",
-        lsn_format(gap.begin, text[0]), begin, lsn_format(gap.end, text[1]), end);
-    *timeline = timeline_history_at(&receiver->history, to);
-    *lsn = to;
+        lsn_format(gap->begin, text[0]), begin, lsn_format(gap->end, text[1]), end);
+    return true;
+}
+
+/* The server no longer has the WAL at *lsn. Where it can go on, above *lsn, or the error. Under the
+ * name pg_receivewal a gap is met again every 5 seconds, so its end is not searched for. */
+static bool step_over_gap(Receiver *receiver, Timeline *timeline, Lsn *lsn, Error *err)
+{
+    Error cause = *err;
+    Gap gap = {.timeline = *timeline, .begin = *lsn, .end = LSN_INVALID};
+    if (!receiver->options->as_pg_receivewal) {
+        if (!identify_again(receiver, err))
+            return false;
+        Lsn to = segment_floor(receiver->server.flush_lsn, receiver->archive.segment_size);
+        if (to > gap.begin && !gap_search(receiver, gap.timeline, gap.begin, to, &gap.end, err))
+            return false;
+    }
+    if (!receiver->options->continue_on_gap || gap.end == LSN_INVALID) {
+        *err = cause;
+        return gap_error(receiver, gap.timeline, gap.begin, gap.end, err);
+    }
+    Timeline behind = timeline_history_at(&receiver->history, gap.end);
+    if (!record_gap(receiver, &gap, behind, err))
+        return false;
+    *timeline = behind;
+    *lsn = gap.end;
     return true;
 }
 
@@ -306,17 +462,16 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
 {
     Timeline timeline = start->timeline;
     Lsn lsn = start->lsn;
-    bool stepped = false;
     for (;;) {
         StreamEnd end;
         EndOfTimelineResult next;
         char text[LSN_TEXT_SIZE];
         bool ok = stream_one(receiver, timeline, lsn, &end, &next, err);
-        if (!ok && !stepped && strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) == 0) {
+        /* The only command of stream_one is START_REPLICATION, so this is about WAL. */
+        if (!ok && strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) == 0) {
             lsn = receiver->open_lsn; /* what came before the hole is in the archive */
             if (!step_over_gap(receiver, &timeline, &lsn, err))
                 return false;
-            stepped = true; /* once for a connection: the next failure is told as it is */
             continue;
         }
         tell_open_segment(receiver);
@@ -326,9 +481,10 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
             return true;
         log_line(LOG_INFO, NULL, "switched to timeline %u at %s", next.next_timeline,
                  lsn_format(next.next_start, text));
+        TimelineSwitch from = {.timeline = timeline, .end = next.next_start};
         timeline = next.next_timeline;
         lsn = segment_floor(next.next_start, receiver->archive.segment_size);
-        if (!fetch_history(receiver, timeline, err))
+        if (!fetch_history(receiver, timeline, &from, err))
             return false;
     }
 }
@@ -338,6 +494,7 @@ static bool run_connected(Receiver *receiver, Error *err)
     uint32_t segment_size;
     bool group_may_read = false;
     StartPoint start;
+    receiver->new_connection = true;
     if (!identify(receiver, &segment_size, &group_may_read, err))
         return false;
     if (!archive_bind(&receiver->archive, receiver->server.system_identifier, segment_size,
@@ -345,8 +502,9 @@ static bool run_connected(Receiver *receiver, Error *err)
         !start_threads(receiver, err))
         return false;
     machine_on_connected(&receiver->machine);
-    return fetch_history(receiver, receiver->server.timeline, err) && read_slot(receiver, err) &&
-           choose_start(receiver, &start, err) && follow(receiver, &start, err);
+    return fetch_history(receiver, receiver->server.timeline, NULL, err) &&
+           read_slot(receiver, err) && choose_start(receiver, &start, err) &&
+           follow(receiver, &start, err);
 }
 
 bool session_run(Receiver *receiver, Error *err)

@@ -13,6 +13,7 @@ static const struct {
     ErrorClass class;
 } classes[] = {
     {"08", ERROR_RETRY},       /* connection exceptions */
+    {"22", ERROR_OPERATOR},    /* a parameter the server cannot use */
     {"28", ERROR_OPERATOR},    /* invalid authorization: password, pg_hba.conf */
     {"3D000", ERROR_OPERATOR}, /* no such database */
     {"42704", ERROR_OPERATOR}, /* undefined object: the slot does not exist */

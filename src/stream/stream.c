@@ -23,6 +23,8 @@
 #define BURST_MESSAGES 256
 /* How long the server may take to end COPY after our CopyDone. */
 #define END_COPY_TIMEOUT_MS 10000
+/* A connection that lasted so long was a good one, even without new WAL. */
+#define GOOD_CONNECTION_MS 30000
 
 typedef struct Stream {
     Receiver *receiver;
@@ -35,7 +37,7 @@ typedef struct Stream {
     Lsn told_segment; /* segments below were logged as finished */
     uint64_t next_watchdog_ms;
     uint64_t watchdog_interval_ms;
-    bool alive; /* the server has sent something */
+    uint64_t began_ms;
     bool ended; /* the server ended COPY */
 } Stream;
 
@@ -96,9 +98,6 @@ static bool take_message(Stream *stream, const void *data, size_t length, Error 
     uint64_t now = clock_monotonic_ms();
     if (!copy_message_decode(data, length, &message, err))
         return false;
-    if (!stream->alive)
-        machine_on_streaming(&stream->receiver->machine);
-    stream->alive = true;
     switch (message.type) {
     case COPY_WAL_DATA:
         feedback_on_wal(&stream->feedback, now);
@@ -110,6 +109,9 @@ static bool take_message(Stream *stream, const void *data, size_t length, Error 
                              lsn_format(message.as.wal.start, got),
                              lsn_format(stream->position, expected));
         }
+        if (stream->receiver->joint.active &&
+            !joint_feed(&stream->receiver->joint, message.as.wal.data, message.as.wal.length, err))
+            return false;
         stream->pending = message.as.wal.data;
         stream->pending_length = message.as.wal.length;
         return true;
@@ -130,8 +132,11 @@ static bool take_message(Stream *stream, const void *data, size_t length, Error 
 
 static bool at_end_position(const Stream *stream)
 {
-    Lsn end = stream->receiver->options->end_position;
-    return end != LSN_INVALID && end < stream->position;
+    const ReceiverOptions *options = stream->receiver->options;
+    Lsn end = options->end_position;
+    /* pg_receivewal goes on until something beyond has come, which on an idle server never does. */
+    return end != LSN_INVALID &&
+           (options->as_pg_receivewal ? end < stream->position : end <= stream->position);
 }
 
 /* Reads until the socket is empty, the ring full, the stream over, or enough was read for now.
@@ -190,6 +195,18 @@ static void tell_finished_segments(Stream *stream, Lsn flushed)
     }
 }
 
+/* A connection counts as good once new WAL is durable, or it has lasted: a server that takes us and
+ * fails at once is met with growing pauses. */
+static void note_progress(Stream *stream, Lsn flushed, uint64_t now)
+{
+    Receiver *receiver = stream->receiver;
+    if (flushed <= receiver->progress_lsn && now - stream->began_ms < GOOD_CONNECTION_MS)
+        return;
+    machine_on_streaming(&receiver->machine);
+    if (flushed > receiver->progress_lsn)
+        receiver->progress_lsn = flushed;
+}
+
 static void reload(Stream *stream)
 {
     Receiver *receiver = stream->receiver;
@@ -221,6 +238,7 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
     FeedbackPositions positions = {
         .received = store.received, .written = store.written, .flushed = store.flushed};
     tell_finished_segments(stream, positions.flushed);
+    note_progress(stream, positions.flushed, now);
     FeedbackDecision decision =
         feedback_decide(&stream->feedback, &positions, stream->pending_length > 0, now);
     if (decision.peer_dead)
@@ -230,7 +248,9 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
         store_request_flush(receiver->store);
     if (decision.request_write)
         store_request_write(receiver->store);
-    if (decision.send_status && !send_status(stream, decision.ask_reply, err))
+    /* While the server does not read, feedback does not pile up: the next one says it all. */
+    if (decision.send_status && !connection_wants_write(receiver->connection) &&
+        !send_status(stream, decision.ask_reply, err))
         return false;
     *ret_wait_until = decision.wait_until_ms;
     if (stream->watchdog_interval_ms > 0) {
@@ -342,7 +362,7 @@ static bool stop_stream(Stream *stream, Error *err)
         log_line(LOG_INFO, NULL, "received interrupt signal, exiting");
     notify_stopping();
     if (receiver->compressor != NULL && receiver->control->stop_count > 0)
-        compressor_hurry(receiver->compressor);
+        compressor_hurry(receiver->compressor, true);
     if (!store_finish(receiver->store, err))
         return false;
     /* The last report is a courtesy: without it the server only keeps a little more WAL. */
@@ -394,9 +414,6 @@ static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
              lsn_format(stream->position, lsn), stream->timeline);
     FeedbackConfig config = feedback_config(receiver, floor);
     feedback_start(&stream->feedback, &config, clock_monotonic_ms());
-    if (!receiver->told_ready)
-        notify_ready();
-    receiver->told_ready = true;
     notify_status("streaming timeline %u from %s", stream->timeline, lsn);
     return true;
 }
@@ -425,13 +442,19 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
         .timeline = timeline,
         .position = lsn,
         .told_segment = lsn,
+        .began_ms = clock_monotonic_ms(),
         .watchdog_interval_ms = notify_watchdog_interval_ms(),
     };
     bool ok = run_stream(&stream, floor, ret_end, ret_next, err);
     Error store_failed;
     /* Whatever ended the stream: what was received becomes durable. Where that fails too, the
      * disk's error is the one that matters. */
-    if (!store_finish(receiver->store, &store_failed)) {
+    if (receiver->compressor != NULL)
+        compressor_hurry(receiver->compressor, true);
+    bool finished = store_finish(receiver->store, &store_failed);
+    if (receiver->compressor != NULL)
+        compressor_hurry(receiver->compressor, false);
+    if (!finished) {
         *err = store_failed;
         ok = false;
     }
@@ -439,7 +462,6 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
     tell_finished_segments(&stream, positions.flushed);
     receiver->open_timeline = timeline;
     receiver->open_lsn = stream.position;
-    receiver->durable_timeline = timeline;
-    receiver->durable_lsn = positions.flushed;
+    session_note_durable(receiver, timeline, positions.flushed);
     return ok;
 }

@@ -2,6 +2,8 @@
 """Every way to name a server and to prove who one is, each against a real server."""
 
 import shutil
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -205,11 +207,65 @@ def test_asked_for_password(world, receiver, tls):
     """-W asks at once, and without it the password is asked for when the server wants one."""
     server = secure_server(world, tls)
     base = f"host=127.0.0.1 port={server.port} user=repl"
-    for args in (["-W"], []):
+    # There is no terminal here: then walrx reads standard input only when -W says so.
+    for args in (["-W"],) if receiver.kind == "walrx" else (["-W"], []):
         done = stream(world, receiver, server, *args, conninfo=base, input=PASSWORD + "\n")
         assert accepted(done)
         assert "Password" in done.stderr + done.stdout and PASSWORD not in done.stderr + done.stdout
     refused(stream(world, receiver, server, "-W", conninfo=base, input="wrong\n"), "authentication failed")
+
+
+@pytest.fixture
+def silent_port():
+    """A host that takes the connection and never says anything."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.receivers("walrx", "front", "pg_receivewal")
+def test_silent_host_is_passed_over(world, receiver, silent_port):
+    """After connect_timeout the next host of the list gets its turn."""
+    server = world.server()
+    hosts = f"host=127.0.0.1,127.0.0.1 port={silent_port},{server.port} user=postgres connect_timeout=2"
+    began = time.monotonic()
+    assert accepted(stream(world, receiver, server, conninfo=hosts))
+    assert 1.5 < time.monotonic() - began < 10
+
+
+def test_silent_host_shares_the_receive_timeout(world, walrx, silent_port):
+    server = world.server()
+    hosts = f"host=127.0.0.1,127.0.0.1 port={silent_port},{server.port} user=postgres"
+    began = time.monotonic()
+    assert accepted(stream(world, walrx, server, "--receive-timeout=4s", conninfo=hosts,
+                           PGCONNECT_TIMEOUT="0"))
+    assert 1.5 < time.monotonic() - began < 10
+
+
+def test_only_silent_hosts_end_in_time(world, walrx, silent_port):
+    server = world.server()
+    done = stream(world, walrx, server, "--receive-timeout=2s",
+                  conninfo=f"host=127.0.0.1,127.0.0.1 port={silent_port},{silent_port} user=postgres",
+                  PGCONNECT_TIMEOUT="0")
+    refused(done, "no answer within 1000 ms")
+
+
+@pytest.mark.parametrize("setting, words", [
+    ("port=99999", "invalid port number"),
+    ("port=abc", "invalid integer value"),
+    ("sslmode=foo", "invalid sslmode value"),
+    ("target_session_attrs=primry", "invalid target_session_attrs value"),
+    ("host=127.0.0.1,127.0.0.1,127.0.0.1 port=1,2", "could not match"),
+    ("client_encoding=foo", "client_encoding"),
+])
+def test_a_wrong_setting_is_not_tried_again(world, walrx, setting, words):
+    """Without -n: only a person can mend it, so the run ends at once."""
+    server = world.server()
+    conninfo = f"host=127.0.0.1 port={server.port} user=postgres {setting}"
+    done = run([*walrx.command, "-D", world.archive(), "-d", conninfo], env=clean_env(world.base),
+               check=False, timeout=20)
+    refused(done, words)
 
 
 def test_tls_verify_full(world, receiver, tls):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from harness import archive as ar
-from harness.postgres import Load
+from harness.postgres import Load, Postgres, copy_cluster
 from harness.util import lsn, lsn_text, stays_true, wait_until
 
 
@@ -192,3 +192,28 @@ def test_fast_shutdown_is_not_held_up(world, receiver, mode):
     run.wait_streaming(server)
     assert run.stop() == 0
     ar.assert_partial(directory, server, lsn(server.sql("select redo_lsn from pg_control_checkpoint()")))
+
+
+@pytest.mark.receivers("walrx")
+def test_nothing_is_acknowledged_to_a_server_that_was_set_back(world, receiver):
+    """In one run: the server goes, an older copy of it takes its place on the same timeline.
+
+    What was flushed of the first one's WAL must not be reported to the second: its slot would jump
+    over its own WAL, and its commits would count as safe."""
+    server = world.server()
+    server.create_slot("arch")
+    server.stop("fast")
+    old = Postgres(world.base, "old", world.templates, data_from=lambda t: copy_cluster(server.data, t))
+    world.servers.append(old)
+    server.start()
+    both = f"host=127.0.0.1,127.0.0.1 port={server.port},{old.port} user=postgres"
+    run = world.receive(receiver, world.archive(), both, "--synchronous", slot="arch")
+    run.wait_streaming(server)
+    server.insert(rows=200)
+    run.wait_received(server, column="flush_lsn")
+    server.stop("immediate")
+    old.start()
+    kept = old.slot("arch")
+    assert run.wait(30) == 2
+    assert "behind the archive" in run.log()
+    assert old.slot("arch") == kept

@@ -2,10 +2,12 @@
 """Under the name pg_receivewal walrx does what pg_receivewal 15 does; both run each scenario."""
 
 import re
+import subprocess
 
 import pytest
 from harness import archive as ar
 from harness.receiver import run_receiver
+from harness.util import lsn, lsn_text
 
 pytestmark = pytest.mark.receivers("front", "pg_receivewal")
 
@@ -108,6 +110,98 @@ def test_compressed_partial_after_a_clean_stop(world, receiver, spec, suffix):
     server.insert()
     ar.wait_complete(directory, last, "")
     assert run.stop() == 0
+
+
+def unpacked(directory, name, suffix):
+    """What the compressed partial holds, it being all that is left of the open segment."""
+    left = [p.name for p in ar.partials(directory)]
+    assert left == [name + suffix + ".partial"], left
+    path = directory / left[0]
+    done = subprocess.run(ar.DECOMPRESS[suffix], stdin=open(path, "rb"), stdout=subprocess.PIPE, check=True)
+    return done.stdout
+
+
+def assert_holds(server, name, raw, upto):
+    """Every byte that a receiver acknowledged."""
+    length = upto % server.segsize
+    assert len(raw) >= length, f"{length - len(raw)} of {length} acknowledged bytes are gone"
+    ar.assert_same_bytes(name, raw[:length], (server.wal_dir / name).read_bytes()[:length])
+
+
+def open_segment(server):
+    """A segment with a little WAL; its name, and a position in it with plenty of room behind."""
+    server.switch()
+    server.insert()
+    return server.segment(), server.sql("select pg_current_wal_flush_lsn()")
+
+
+@pytest.mark.receivers("front")
+@pytest.mark.parametrize("spec,suffix", [("gzip:1", ".gz"), ("lz4", ".lz4")])
+def test_compressed_partial_keeps_what_a_killed_run_received(world, receiver, spec, suffix):
+    """The run that packs the open segment received only the beginning of it again."""
+    server = world.server()
+    server.create_slot("arch")
+    directory = world.archive()
+    run = world.receive(receiver, directory, server, slot="arch", compress=spec)
+    run.wait_streaming(server)
+    name, early = open_segment(server)
+    server.insert(rows=600, width=1024)
+    upto = lsn(run.wait_received(server, column="flush_lsn"))
+    assert server.segment(lsn_text(upto)) == name
+    run.kill9()
+    run = world.receive(receiver, directory, server, "-E", early, slot="arch", compress=spec)
+    assert run.wait() == 0
+    assert_holds(server, name, unpacked(directory, name, suffix), upto)
+
+
+@pytest.mark.receivers("front")
+@pytest.mark.parametrize("spec,suffix", [("gzip:1", ".gz"), ("lz4", ".lz4")])
+def test_compressed_partial_written_after_the_raw_one_counts(world, receiver, programs, spec, suffix):
+    """walrx leaves a raw partial, PostgreSQL's pg_receivewal a longer compressed one, walrx goes on."""
+    server = world.server()
+    server.create_slot("arch")
+    directory = world.archive()
+    run = world.receive(receiver, directory, server, slot="arch")
+    run.wait_streaming(server)
+    name, early = open_segment(server)
+    run.wait_received(server)
+    assert run.stop() == 0
+    assert [p.name for p in ar.partials(directory)] == [name + ".partial"]
+    run = world.receive(programs("pg_receivewal"), directory, server, slot="arch", compress=spec)
+    run.wait_streaming(server)
+    server.insert(rows=600, width=1024)
+    upto = lsn(run.wait_received(server))
+    assert server.segment(lsn_text(upto)) == name
+    assert run.stop() == 0
+    assert [p.name for p in ar.partials(directory)] == sorted([name + ".partial", name + suffix + ".partial"])
+    run = world.receive(receiver, directory, server, "-E", early, slot="arch", compress=spec)
+    assert run.wait() == 0
+    assert_holds(server, name, unpacked(directory, name, suffix), upto)
+
+
+@pytest.mark.receivers("front")
+def test_damaged_compressed_partial_is_kept_aside_and_told(world, receiver):
+    server = world.server()
+    server.create_slot("arch")
+    directory = world.archive()
+    run = world.receive(receiver, directory, server, slot="arch", compress="gzip:1")
+    run.wait_streaming(server)
+    name, _ = open_segment(server)
+    server.insert(rows=300, width=1024)
+    run.wait_received(server)
+    assert run.stop() == 0
+    path = directory / (name + ".gz.partial")
+    packed = bytearray(path.read_bytes())
+    packed[len(packed) // 2:len(packed) // 2 + 64] = bytes(64)
+    path.write_bytes(packed)
+    run = world.receive(receiver, directory, server, slot="arch")
+    run.wait_streaming(server)
+    assert re.search(r'pg_receivewal: warning: compressed partial "' + re.escape(path.name) +
+                     r'" is damaged: its first \d+ bytes could be read', run.log()), run.log()
+    assert (directory / ".walrx" / "quarantine" / path.name).read_bytes() == packed
+    upto = run.wait_received(server)
+    assert run.stop() == 0
+    ar.assert_partial(directory, server, lsn(upto))
 
 
 def test_first_connection_failure_ends_it(world, receiver):

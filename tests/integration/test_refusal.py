@@ -203,3 +203,25 @@ def test_gap_is_recorded_when_told_to_continue(world, walrx):
     it = world.receive(walrx, directory, server)
     it.wait_streaming(server)
     assert it.stop() == 0
+
+
+def test_gap_without_a_complete_segment_behind_it_is_not_met_again(world, walrx):
+    """Stopped in the first segment behind the gap: the next start goes on in it, with no option."""
+    server, directory, missing = archive_with_a_hole(world, walrx)
+    it = world.receive(walrx, directory, server, "--on-gap=continue")
+    it.wait_streaming(server)
+    wait_until(lambda: missing in it.log(), "the gap is told")
+    server.insert(rows=10)
+    it.wait_received(server)
+    assert it.stop() == 0
+    behind = ar.partials(directory)[-1].name[:24]
+    assert behind > missing and behind not in ar.segments(directory)
+    gaps = (directory / ".walrx" / "gaps").read_text()
+    it = world.receive(walrx, directory, server)
+    it.wait_streaming(server)
+    last = server.switch()
+    server.insert()
+    ar.wait_complete(directory, last)
+    assert it.stop() == 0
+    assert behind in ar.segments(directory) and missing not in ar.segments(directory)
+    assert (directory / ".walrx" / "gaps").read_text() == gaps

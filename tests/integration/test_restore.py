@@ -3,32 +3,9 @@
 
 import pytest
 from harness import archive as ar
-from harness.postgres import Load, Postgres
-from harness.util import wait_until, write_file
-
-RESTORE = """#!/bin/sh
-# restore_command for the tests: $1 = %f, $2 = %p; the open segment is the last resort
-cd '{archive}' || exit 126
-if [ -f "$1" ]; then exec cp "$1" "$2"; fi
-if [ -f "$1.gz" ]; then exec gzip -dc "$1.gz" >"$2"; fi
-if [ -f "$1.lz4" ]; then exec lz4 -dcq "$1.lz4" >"$2"; fi
-if [ -f "$1.zst" ]; then exec zstd -dcq "$1.zst" >"$2"; fi
-if [ -f "$1.partial" ]; then exec cp "$1.partial" "$2"; fi
-exit 1
-"""
-
-
-def restored(world, primary, backup, directory, **conf):
-    script = write_file(world.base / "restore.sh", RESTORE.format(archive=directory), 0o755)
-    server = Postgres(world.base, "restored", world.templates, segsize_mb=primary.segsize >> 20,
-                      bindir=primary.bindir, data_from=lambda data: backup.rename(data))
-    world.servers.append(server)
-    # %p is relative to the data folder, and the script changes its own
-    server.configure(restore_command=f"{script} %f \"$PWD\"/%p", synchronous_standby_names="", **conf)
-    write_file(server.data / "recovery.signal", "")
-    server.start()
-    wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", "the end of recovery", 60)
-    return server
+from harness.postgres import Load
+from harness.restore import restored
+from harness.util import wait_until
 
 
 @pytest.mark.slow

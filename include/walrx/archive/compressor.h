@@ -62,9 +62,9 @@ bool compressor_submit(Compressor *compressor, const CompressJob *job);
 /* The first error of a worker. False when there is none. */
 bool compressor_error(Compressor *compressor, Error *ret);
 
-/* The run is ending: from now on submit does not wait, it leaves what finds no place in the queue
- * raw for the next start. */
-void compressor_hurry(Compressor *compressor);
+/* While it is on, submit does not wait but leaves what finds no place in the queue raw, for the
+ * next start: somebody waits for the store. */
+void compressor_hurry(Compressor *compressor, bool hurry);
 
 /* Stop taking and starting jobs; running ones end early and leave their raw file. */
 void compressor_abort(Compressor *compressor);
@@ -82,6 +82,7 @@ bool compressor_submit_leftovers(Compressor *compressor, const Archive *archive,
                                  Error *err) MUST_CHECK;
 
 /* Compresses the open segment's first `length` bytes to NAME.SUFFIX.partial and removes the raw
- * partial: what pg_receivewal leaves after a clean stop. */
+ * partial: what pg_receivewal leaves after a clean stop. When there is a file of that name already,
+ * both stay as they are, for the next start to merge. */
 bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeline, SegNo segno,
                       uint64_t length, Error *err) MUST_CHECK;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Holes that the user accepted (--on-gap=continue): one line each in .walrx/gaps, so that nobody
- * mistakes the archive for a whole one. Only a record: a hole also shows as missing segments.
+ * mistakes the archive for a whole one. A hole also shows as missing segments; but when no segment
+ * behind it is complete yet, only the record tells that receiving goes on there.
  */
 #pragma once
 
 #include "walrx/archive/archive.h"
+#include "walrx/archive/inventory.h"
 #include "walrx/base/error.h"
 
 #define GAP_FILE "gaps"
@@ -16,5 +18,11 @@ typedef struct Gap {
     Lsn end;   /* first byte that is there again */
 } Gap;
 
-/* Appends; durable on return. `when` is a time stamp as text. */
+/* Appends, unless the last line is the same gap: a receiver that is behind a gap and has received
+ * nothing yet meets it again with each connection. Durable on return. `when` is a time stamp as
+ * text. */
 bool gap_record(const Archive *archive, const Gap *gap, const char *when, Error *err) MUST_CHECK;
+
+/* Sets timeline->resumed where a gap was recorded at the place that comes next and a partial lies
+ * at its end: the next start goes on there. */
+bool gap_resume(const Archive *archive, TimelineInventory *timeline, Error *err) MUST_CHECK;

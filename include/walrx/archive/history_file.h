@@ -16,3 +16,7 @@ bool history_file_exists(const Archive *archive, Timeline timeline, bool *ret,
  * the newcomer goes to quarantine, ERROR_ARCHIVE. */
 bool history_file_store(const Archive *archive, Timeline timeline, const char *content,
                         size_t length, Error *err) MUST_CHECK;
+
+/* The content of an archived history file, for free(). *ret_content NULL: there is none. */
+bool history_file_read(const Archive *archive, Timeline timeline, char **ret_content,
+                       size_t *ret_length, Error *err) MUST_CHECK;

@@ -22,7 +22,10 @@ typedef struct InventoryNewest {
 typedef struct TimelineInventory {
     Timeline timeline;
     InventoryNewest complete[WAL_COMPRESSION_COUNT]; /* by WalCompression */
-    InventoryNewest partial[WAL_COMPRESSION_COUNT];
+    bool any_partial;                                /* of any form */
+    SegNo oldest_partial;
+    SegNo resumed; /* where receiving went on behind holes the user accepted (gap_resume); 0: none
+                    */
 } TimelineInventory;
 
 typedef struct Inventory {
@@ -40,5 +43,7 @@ const TimelineInventory *inventory_timeline(const Inventory *inventory, Timeline
 
 /* The newest complete segment of any form. */
 InventoryNewest inventory_newest_complete(const TimelineInventory *timeline);
-/* The newest partial, of any form, that is not below the newest complete segment. */
-InventoryNewest inventory_open_partial(const TimelineInventory *timeline);
+/* The first segment that is not there for good: the one behind the newest complete segment, whether
+ * it is open or missing; without complete ones the oldest partial. A partial beyond it is reached
+ * by receiving. */
+SegNo inventory_next(const TimelineInventory *timeline, uint32_t segment_size);

@@ -25,8 +25,19 @@ typedef struct PartialTrust {
 bool partial_examine(const Archive *archive, Timeline timeline, SegNo segno, PartialTrust *ret,
                      uint64_t *ret_old_size, Error *err) MUST_CHECK;
 
-/* Makes a raw `.partial` out of a compressed one when there is no raw one; the compressed one goes
- * after the raw one is durable. What cannot be decompressed any more is left out: the bytes before
- * it count. */
+typedef struct PartialExpansion {
+    bool damaged;   /* not all of it could be decompressed: only `bytes` count */
+    bool differs;   /* from bytes that the raw partial holds too: the raw one stays as it was */
+    uint64_t bytes; /* decompressed */
+} PartialExpansion;
+
+/* Merges a compressed partial into the raw `.partial` of the segment. Without a raw one it becomes
+ * that. When one holds the beginning of the other (zeros at the end do not count), the longer one
+ * is the raw partial from then on. The compressed one goes after the raw one is durable; one that
+ * is damaged or differs goes to the quarantine instead, which the caller tells. */
 bool partial_expand(const Archive *archive, Timeline timeline, SegNo segno, WalCompression from,
-                    Error *err) MUST_CHECK;
+                    PartialExpansion *ret, Error *err) MUST_CHECK;
+
+/* Where the content of the raw `.partial` ends: behind its last byte that is not zero. */
+bool partial_content_end(const Archive *archive, Timeline timeline, SegNo segno, uint64_t *ret_end,
+                         Error *err) MUST_CHECK;

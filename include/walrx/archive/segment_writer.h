@@ -4,7 +4,8 @@
  * gets its final name when it is complete and durable. Belongs to one thread (the store thread).
  *
  * What an earlier run proved durable is not written again but compared: a difference is a
- * divergence (ERROR_ARCHIVE, nothing overwritten).
+ * divergence (ERROR_ARCHIVE, nothing overwritten). That holds for the partial the stream starts at
+ * and for any it meets later.
  */
 #pragma once
 

@@ -14,6 +14,8 @@
 typedef enum StartReason {
     START_AFTER_ARCHIVE, /* behind the newest segment, or at the open one */
     START_AT_FORK,       /* the archive's tip lies on a branch the server left */
+    START_AT_TIMELINE,   /* nothing of the archive is on the server's history: where the server's
+                            timeline begins */
     START_AT_SLOT,       /* empty archive: the slot's restart_lsn */
     START_AT_SERVER,     /* empty archive, no slot position: the server's current segment */
 } StartReason;
@@ -37,7 +39,15 @@ typedef struct StartPoint {
                                   or 0 */
 } StartPoint;
 
+/* What the archive holds of the newest timeline that is on the history: it decides. NULL: nothing.
+ */
+const TimelineInventory *start_timeline(const Inventory *inventory, const TimelineHistory *history);
+
 /* ERROR_RETRY: a standby that has not caught up with the archive yet. ERROR_ARCHIVE: a primary that
  * is behind the archive on the same timeline (it lost WAL or was restored). */
 bool start_choose(const Inventory *inventory, const StartServer *server, uint32_t segment_size,
                   StartPoint *ret, Error *err) MUST_CHECK;
+
+/* The error of a server that has less WAL of `timeline` than the archive, which continues at
+ * `position`; returns false. Classes as above. */
+bool start_refuse_behind(const StartServer *server, Timeline timeline, Lsn position, Error *err);

@@ -22,9 +22,10 @@ typedef struct ConnectOptions {
     const char *host;
     const char *port;
     const char *user;
-    const char *program; /* fallback_application_name */
-    bool force_password; /* -W */
-    bool never_password; /* -w */
+    const char *program;       /* fallback_application_name */
+    bool force_password;       /* -W */
+    bool never_password;       /* -w */
+    bool ask_without_terminal; /* a password that is wanted may come from standard input */
 } ConnectOptions;
 
 /* ERROR_USAGE when conninfo is no connection string. */

@@ -4,7 +4,7 @@
  * whether that is news. Pure.
  *
  * A state is told once: a failure that repeats with the same class, SQLSTATE and message is not
- * logged again until something else happened in between.
+ * logged again until something else happened in between, or ten minutes have passed.
  */
 #pragma once
 
@@ -28,6 +28,7 @@ typedef struct Machine {
     bool ever_connected;
     bool failing; /* the last session failed with `last` */
     Error last;
+    uint64_t told_ms; /* when `last` was told */
 } Machine;
 
 typedef struct MachineNext {
@@ -45,4 +46,4 @@ void machine_on_connected(Machine *machine);
 void machine_on_streaming(Machine *machine);
 
 /* The session failed with *error (class ERROR_STOPPED: the user ended it). */
-MachineNext machine_after(Machine *machine, const Error *error);
+MachineNext machine_after(Machine *machine, const Error *error, uint64_t now_ms);

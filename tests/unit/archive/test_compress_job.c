@@ -292,7 +292,6 @@ static void the_open_segment_is_compressed_as_pg_receivewal_leaves_it(void **sta
     for (int form = WAL_GZIP; form < WAL_COMPRESSION_COUNT; form++) {
         CompressSpec spec = {.method = (WalCompression)form, .level = 1};
         fixture_archive(SEGNO, WAL_RAW, true, wal, FIXTURE_SIZE);
-        fixture_archive(SEGNO, (WalCompression)form, true, wal, 1000); /* of an earlier run */
         assert_true(compress_partial(&fixture.archive, spec, 1, SEGNO, 123456, &fixture.error));
         assert_true(fixture_holds(SEGNO, (WalCompression)form, true, wal, 123456));
         assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, true)));

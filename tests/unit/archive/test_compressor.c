@@ -304,7 +304,7 @@ static void in_a_hurry_nothing_waits_and_the_rest_stays_raw(void **state)
     start(1);
     assert_int_equal(pthread_create(&thread, NULL, submit_many, &submitter), 0);
     (void)wait_for_rest(&submitter);
-    compressor_hurry(compressor);
+    compressor_hurry(compressor, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_true(atomic_load(&submitter.result));
     compressor_abort(compressor); /* all but the first would find no file any more */
@@ -385,7 +385,7 @@ static void in_a_hurry_what_is_only_in_memory_still_waits(void **state)
     start(1);
     assert_int_equal(pthread_create(&thread, NULL, submit_many, &submitter), 0);
     (void)wait_for_rest(&submitter);
-    compressor_hurry(compressor);
+    compressor_hurry(compressor, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
     (void)submit_one(&raw); /* does not wait; its memory is free again */
     assert_true(raw.result);
@@ -450,6 +450,17 @@ static void raw_segments_of_a_wrong_size_and_far_below_are_left_alone(void **sta
     assert_true(is_raw(FIXTURE_SEGNO));
 }
 
+static void a_compressed_partial_that_was_not_merged_is_not_overwritten(void **state)
+{
+    const uint8_t *wal = fixture_wal(FIXTURE_START);
+    (void)state;
+    fixture_archive(FIXTURE_SEGNO, WAL_RAW, true, wal, FIXTURE_SIZE);
+    fixture_archive(FIXTURE_SEGNO, WAL_LZ4, true, wal, 200000);
+    assert_true(compress_partial(&fixture.archive, lz4, 1, FIXTURE_SEGNO, 123456, &fixture.error));
+    assert_true(fixture_holds(FIXTURE_SEGNO, WAL_LZ4, true, wal, 200000));
+    assert_true(fixture_holds(FIXTURE_SEGNO, WAL_RAW, true, wal, FIXTURE_SIZE));
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -467,6 +478,7 @@ int main(void)
         CASE(leftovers_of_a_crash_are_compressed),
         CASE(an_archive_that_never_was_compressed_stays_raw),
         CASE(raw_segments_of_a_wrong_size_and_far_below_are_left_alone),
+        CASE(a_compressed_partial_that_was_not_merged_is_not_overwritten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

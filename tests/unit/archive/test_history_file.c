@@ -87,6 +87,49 @@ static void a_history_beyond_all_bounds_is_refused(void **state)
     free(huge);
 }
 
+static void a_stored_history_is_read_back(void **state)
+{
+    static const char *const contents[] = {"1\t0/3000000\tx\n", ""};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        char *content = NULL;
+        size_t length;
+        scratch_write(fixture.path, "00000011.history", contents[i], strlen(contents[i]));
+        assert_true(history_file_read(&fixture.archive, 17, &content, &length, &fixture.error));
+        assert_non_null(content);
+        assert_int_equal(length, strlen(contents[i]));
+        assert_memory_equal(content, contents[i], length);
+        free(content);
+    }
+}
+
+static void a_history_that_is_not_there_reads_as_none(void **state)
+{
+    char other;
+    char *content = &other;
+    size_t length;
+    (void)state;
+    assert_true(history_file_read(&fixture.archive, 17, &content, &length, &fixture.error));
+    assert_null(content);
+}
+
+static void a_history_that_cannot_be_read_is_an_error(void **state)
+{
+    char *huge = calloc(1, TIMELINE_HISTORY_MAX_BYTES + 1);
+    char *content;
+    size_t length;
+    (void)state;
+    assert_non_null(huge);
+    scratch_write(fixture.path, "00000011.history", huge, TIMELINE_HISTORY_MAX_BYTES + 1);
+    free(huge);
+    assert_false(history_file_read(&fixture.archive, 17, &content, &length, &fixture.error));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    scratch_write(fixture.path, "00000011.history", "x", 1);
+    fake_files_fail(FAKE_PREAD, fake_files_count(FAKE_PREAD) + 1, EIO);
+    assert_false(history_file_read(&fixture.archive, 17, &content, &length, &fixture.error));
+    assert_int_equal(fixture.error.class, ERROR_STORAGE);
+}
+
 static void a_failed_sync_gives_no_file_its_final_name(void **state)
 {
     (void)state;
@@ -105,6 +148,9 @@ int main(void)
         CASE(other_content_goes_to_quarantine),
         CASE(an_empty_history_can_be_stored),
         CASE(a_history_beyond_all_bounds_is_refused),
+        CASE(a_stored_history_is_read_back),
+        CASE(a_history_that_is_not_there_reads_as_none),
+        CASE(a_history_that_cannot_be_read_is_an_error),
         CASE(a_failed_sync_gives_no_file_its_final_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

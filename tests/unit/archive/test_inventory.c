@@ -56,24 +56,43 @@ static void each_form_has_its_newest(void **state)
     assert_int_equal(one->complete[WAL_GZIP].segno, 4);
     assert_int_equal(one->complete[WAL_LZ4].segno, 9);
     assert_int_equal(one->complete[WAL_ZSTD].segno, 1);
-    assert_int_equal(one->partial[WAL_RAW].segno, 10);
-    assert_int_equal(one->partial[WAL_GZIP].segno, 2);
-    assert_false(one->partial[WAL_LZ4].any);
+    assert_true(one->any_partial);
+    assert_int_equal(one->oldest_partial, 2);
     assert_int_equal(inventory_newest_complete(one).segno, 9);
-    assert_true(inventory_open_partial(one).any);
-    assert_int_equal(inventory_open_partial(one).segno, 10);
+    assert_int_equal(inventory_next(one, FIXTURE_SIZE), 10);
     inventory_free(&inventory);
 }
 
-static void an_old_partial_is_no_open_one(void **state)
+static SegNo next_of(void)
+{
+    Inventory inventory = scan(FIXTURE_SIZE);
+    SegNo next = inventory_next(inventory_timeline(&inventory, 1), FIXTURE_SIZE);
+    inventory_free(&inventory);
+    return next;
+}
+
+static void what_comes_next_is_behind_the_newest_complete_whatever_partials_there_are(void **state)
 {
     (void)state;
     touch("000000010000000000000003.zst");
     touch("000000010000000000000003.partial");
     touch("000000010000000000000002.gz.partial");
-    Inventory inventory = scan(FIXTURE_SIZE);
-    assert_false(inventory_open_partial(inventory_timeline(&inventory, 1)).any);
-    inventory_free(&inventory);
+    assert_int_equal(next_of(), 4);
+    touch("000000010000000000000006.partial");
+    assert_int_equal(next_of(), 4);
+    touch("000000010000000000000004.lz4.partial");
+    assert_int_equal(next_of(), 4);
+}
+
+static void without_complete_segments_the_oldest_partial_comes_next(void **state)
+{
+    (void)state;
+    touch("000000010000000000000009.partial");
+    assert_int_equal(next_of(), 9);
+    touch("000000010000000000000005.gz.partial");
+    assert_int_equal(next_of(), 5);
+    touch("000000010000000000000007.partial");
+    assert_int_equal(next_of(), 5);
 }
 
 static void segment_0_counts(void **state)
@@ -82,8 +101,8 @@ static void segment_0_counts(void **state)
     touch("000000010000000000000000.partial");
     Inventory inventory = scan(FIXTURE_SIZE);
     const TimelineInventory *one = inventory_timeline(&inventory, 1);
-    assert_true(inventory_open_partial(one).any);
-    assert_int_equal(inventory_open_partial(one).segno, 0);
+    assert_true(one->any_partial);
+    assert_int_equal(inventory_next(one, FIXTURE_SIZE), 0);
     assert_false(inventory_newest_complete(one).any);
     inventory_free(&inventory);
 }
@@ -157,7 +176,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(an_empty_archive_has_no_timeline),
         CASE(each_form_has_its_newest),
-        CASE(an_old_partial_is_no_open_one),
+        CASE(what_comes_next_is_behind_the_newest_complete_whatever_partials_there_are),
+        CASE(without_complete_segments_the_oldest_partial_comes_next),
         CASE(segment_0_counts),
         CASE(numbers_roll_over_at_4_gb_for_each_size),
         CASE(timelines_ascend_in_whatever_order_they_come),

@@ -34,6 +34,52 @@ static void files_of_one_name_are_numbered(void **state)
     assert_true(scratch_holds(fixture.path, ".walrx/quarantine/good.2", "third", 5));
 }
 
+static void the_same_bytes_are_kept_once(void **state)
+{
+    (void)state;
+    assert_true(move("first"));
+    assert_true(move("other"));
+    assert_true(move("other"));
+    assert_true(move("first"));
+    assert_false(scratch_exists(fixture.path, "bad"));
+    assert_int_equal(scratch_count(fixture.path, ".walrx/quarantine"), 2);
+    assert_true(move("first and more"));
+    assert_true(move("firsT"));
+    assert_int_equal(scratch_count(fixture.path, ".walrx/quarantine"), 4);
+}
+
+/* Longer than what is compared at a time. */
+static void a_difference_at_the_end_of_a_long_file_counts(void **state)
+{
+    size_t length = 600000;
+    char *content = malloc(length + 1);
+    (void)state;
+    assert_non_null(content);
+    memset(content, 'x', length);
+    content[length] = '\0';
+    assert_true(move(content));
+    assert_true(move(content));
+    assert_int_equal(scratch_count(fixture.path, ".walrx/quarantine"), 1);
+    content[length - 1] = 'y';
+    assert_true(move(content));
+    assert_int_equal(scratch_count(fixture.path, ".walrx/quarantine"), 2);
+    free(content);
+}
+
+static void a_failure_while_comparing_keeps_the_file(void **state)
+{
+    static const FakeCall calls[] = {FAKE_PREAD, FAKE_OPENAT, FAKE_UNLINK};
+    (void)state;
+    assert_true(move("x"));
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        fake_files_fail(calls[i], fake_files_count(calls[i]) + 1, EIO);
+        assert_false(move("x"));
+        assert_int_equal(fixture.error.class, ERROR_STORAGE);
+        assert_true(scratch_holds(fixture.path, "bad", "x", 1));
+    }
+    assert_true(move("x"));
+}
+
 static void files_of_the_private_directory_can_be_moved(void **state)
 {
     (void)state;
@@ -46,8 +92,11 @@ static void files_of_the_private_directory_can_be_moved(void **state)
 static void a_full_quarantine_refuses_and_the_file_stays(void **state)
 {
     (void)state;
-    for (int i = 0; i < 100; i++)
-        assert_true(move("x"));
+    for (int i = 0; i < 100; i++) {
+        char content[16];
+        (void)snprintf(content, sizeof(content), "number %d", i);
+        assert_true(move(content));
+    }
     assert_false(move("one too many"));
     assert_int_equal(fixture.error.class, ERROR_STORAGE);
     assert_int_equal(scratch_count(fixture.path, ".walrx/quarantine"), 100);
@@ -71,6 +120,9 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CASE(files_of_one_name_are_numbered),
+        CASE(the_same_bytes_are_kept_once),
+        CASE(a_difference_at_the_end_of_a_long_file_counts),
+        CASE(a_failure_while_comparing_keeps_the_file),
         CASE(files_of_the_private_directory_can_be_moved),
         CASE(a_full_quarantine_refuses_and_the_file_stays),
         CASE(a_failure_leaves_the_file_where_it_was),

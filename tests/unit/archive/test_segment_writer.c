@@ -300,14 +300,92 @@ static void a_different_duplicate_of_any_form_goes_to_quarantine(void **state)
     }
 }
 
+#define LATER (SEGNO + 1) /* a segment the stream comes to, with a partial of an earlier run */
+#define LATER_START (START + FIXTURE_SIZE)
+
+/* The first 500000 bytes of the WAL, and 0xEE behind them. */
+static uint8_t *later_partial(void)
+{
+    uint8_t *bytes = malloc(FIXTURE_SIZE);
+    assert_non_null(bytes);
+    memset(bytes, 0xEE, FIXTURE_SIZE);
+    memcpy(bytes, fixture_wal(LATER_START), 500000);
+    return bytes;
+}
+
+static void come_to_the_later_segment(void)
+{
+    bool is_new;
+    writer_start(&writer, 1, START, &nothing);
+    send_to(LATER_START);
+    assert_true(complete(&is_new));
+}
+
+static void a_partial_met_later_is_compared_where_it_is_proven_and_kept_behind(void **state)
+{
+    uint8_t *bytes = later_partial();
+    bool is_new;
+    (void)state;
+    fixture_archive(LATER, WAL_RAW, true, bytes, FIXTURE_SIZE);
+    come_to_the_later_segment();
+    send_to(LATER_START + 100000);
+    assert_true(fixture_holds(LATER, WAL_RAW, true, bytes, FIXTURE_SIZE));
+    unsigned writes = fake_files_count(FAKE_PWRITEV);
+    send_to(LATER_START + 400000);
+    assert_int_equal(fake_files_count(FAKE_PWRITEV), writes);
+    send_to(LATER_START + FIXTURE_SIZE);
+    assert_true(complete(&is_new));
+    assert_true(is_new);
+    assert_true(fixture_holds(LATER, WAL_RAW, false, fixture_wal(LATER_START), FIXTURE_SIZE));
+    send_to(LATER_START + FIXTURE_SIZE + 10001); /* and the next one is a new one again */
+    assert_true(writer.reopened_end == LATER_START + FIXTURE_SIZE);
+    free(bytes);
+}
+
+static void a_partial_met_later_that_differs_is_a_divergence(void **state)
+{
+    uint8_t *bytes = later_partial();
+    (void)state;
+    fixture_archive(LATER, WAL_RAW, true, bytes, FIXTURE_SIZE);
+    come_to_the_later_segment();
+    provide(LATER_START, LATER_START + FIXTURE_SIZE);
+    extent[300000] ^= 0x40;
+    assert_false(write_to(LATER_START + FIXTURE_SIZE));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_true(fixture_holds(LATER, WAL_RAW, true, bytes, FIXTURE_SIZE));
+    free(bytes);
+}
+
+static void a_compressed_partial_met_later_is_expanded(void **state)
+{
+    bool is_new;
+    (void)state;
+    fixture_archive(LATER, WAL_GZIP, true, fixture_wal(LATER_START), 500000);
+    come_to_the_later_segment();
+    send_to(LATER_START + 1);
+    assert_false(scratch_exists(fixture.path, fixture_name(LATER, WAL_GZIP, true)));
+    assert_true(writer.proven_end > LATER_START + 400000);
+    send_to(LATER_START + FIXTURE_SIZE);
+    assert_true(complete(&is_new));
+    assert_true(fixture_holds(LATER, WAL_RAW, false, fixture_wal(LATER_START), FIXTURE_SIZE));
+}
+
+/* Another program that does not know the lock, just while the segment is made. */
+static void make_a_partial(const FakeEvent *event)
+{
+    if (event->call == FAKE_FALLOCATE)
+        fixture_archive(SEGNO, WAL_RAW, true, "x", 1);
+}
+
 static void a_partial_that_appears_while_we_hold_the_lock_is_refused(void **state)
 {
     (void)state;
-    fixture_archive(SEGNO, WAL_RAW, true, "x", 1);
+    fake_files_observe(make_a_partial);
     writer_start(&writer, 1, START, &nothing);
     provide(START, START + 100);
     assert_false(write_to(START + 100));
     assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_non_null(strstr(fixture.error.message, "appeared"));
     assert_true(scratch_holds(fixture.path, fixture_name(SEGNO, WAL_RAW, true), "x", 1));
 }
 
@@ -358,6 +436,9 @@ int main(void)
         CASE(the_head_that_is_not_proven_is_written_again),
         CASE(an_identical_duplicate_of_any_form_is_dropped),
         CASE(a_different_duplicate_of_any_form_goes_to_quarantine),
+        CASE(a_partial_met_later_is_compared_where_it_is_proven_and_kept_behind),
+        CASE(a_partial_met_later_that_differs_is_a_divergence),
+        CASE(a_compressed_partial_met_later_is_expanded),
         CASE(a_partial_that_appears_while_we_hold_the_lock_is_refused),
         CASE(a_failed_write_or_sync_is_told_and_gives_no_final_name),
         CASE(a_new_segment_is_durable_by_name_before_a_byte_is_written),

@@ -17,7 +17,7 @@
 #define AT(segment, offset) ((Lsn)(segment)*SIZE + (Lsn)(offset))
 #define NONE UINT64_MAX
 
-/* What an archive holds of one timeline: newest complete and newest partial segment, or NONE. */
+/* What an archive holds of one timeline: newest complete and oldest partial segment, or NONE. */
 typedef struct Held {
     Timeline timeline;
     SegNo complete;
@@ -113,6 +113,11 @@ static const Case cases[] = {
      .target = 1,
      .server = AT(9, 77),
      .expected = {.reason = START_AFTER_ARCHIVE, .timeline = 1, .lsn = AT(7, 0)}},
+    {.name = "a partial beyond a hole is reached by receiving",
+     .held = {{1, 4, 7}},
+     .target = 1,
+     .server = AT(9, 77),
+     .expected = {.reason = START_AFTER_ARCHIVE, .timeline = 1, .lsn = AT(5, 0)}},
     {.name = "only an open segment",
      .held = {{1, NONE, 7}},
      .target = 1,
@@ -252,6 +257,31 @@ static const Case cases[] = {
      .target = 2,
      .server = AT(9, 77),
      .error = ERROR_ARCHIVE},
+    {.name = "nothing on the server's history: where its timeline begins",
+     .held = {{2, 5, NONE}},
+     .switches = {{1, AT(4, 10)}},
+     .switch_count = 1,
+     .target = 3,
+     .server = AT(9, 77),
+     .expected =
+         {.reason = START_AT_TIMELINE, .timeline = 3, .lsn = AT(4, 0), .unknown_timeline = 2}},
+    {.name = "nothing on the server's history, and a slot behind the begin of its timeline",
+     .held = {{2, 5, NONE}},
+     .switches = {{1, AT(4, 10)}},
+     .switch_count = 1,
+     .target = 3,
+     .server = AT(9, 77),
+     .slot = AT(6, 5),
+     .expected =
+         {.reason = START_AT_TIMELINE, .timeline = 3, .lsn = AT(4, 0), .unknown_timeline = 2}},
+    {.name = "nothing on the server's history, but an older slot",
+     .held = {{2, 5, NONE}},
+     .switches = {{1, AT(4, 10)}},
+     .switch_count = 1,
+     .target = 3,
+     .server = AT(9, 77),
+     .slot = AT(3, 5),
+     .expected = {.reason = START_AT_SLOT, .timeline = 1, .lsn = AT(3, 0), .unknown_timeline = 2}},
     {.name = "the last segment there can be: the next position does not wrap to zero",
      .held = {{1, UINT64_MAX / SIZE, NONE}},
      .target = 1,
@@ -269,7 +299,8 @@ static Inventory inventory_of(const Case *now, TimelineInventory timelines[3])
         if (now->held[i].complete != NONE)
             timeline->complete[WAL_LZ4] = (InventoryNewest){true, now->held[i].complete};
         if (now->held[i].partial != NONE)
-            timeline->partial[WAL_RAW] = (InventoryNewest){true, now->held[i].partial};
+            timeline->oldest_partial = now->held[i].partial;
+        timeline->any_partial = now->held[i].partial != NONE;
     }
     return inventory;
 }
@@ -343,8 +374,7 @@ static void every_form_of_segment_counts(void **state)
         StartPoint point;
         Error error;
         held.complete[form] = (InventoryNewest){true, 6};
-        held.partial[(form + 1) % WAL_COMPRESSION_COUNT] = (InventoryNewest){true, 7};
-        held.partial[form] = (InventoryNewest){true, 5};
+        held.complete[(form + 1) % WAL_COMPRESSION_COUNT] = (InventoryNewest){true, 5};
         assert_true(start_choose(&inventory, &server, SIZE, &point, &error));
         assert_true(point.lsn == AT(7, 0));
     }

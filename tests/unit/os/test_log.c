@@ -127,16 +127,16 @@ static void text_values_are_quoted_where_they_must_be(void **state)
                 "e=\"back\\\\slash\" g=\"x y [31m\"\n");
 }
 
-static void control_characters_of_messages_become_single_blanks(void **state)
+static void control_characters_of_messages_are_folded(void **state)
 {
     Error error;
     (void)state;
     (void)error_set(&error, ERROR_RETRY, "a\nb\tc\x7f\x01");
     (void)error_detail(&error, "d\r\ne");
     (void)error_hint(&error, "f\x1bg");
-    expect_text(one_error(LOG_TEXT, &error), "error   a b c \n  detail: d e\n  hint: f g\n");
+    expect_text(one_error(LOG_TEXT, &error), "error   a; b c\n  detail: d; e\n  hint: f g\n");
     expect(one_error(LOG_CLIENT, &error),
-           "prog: error: a b c \nprog: detail: d e\nprog: hint: f g\n");
+           "prog: error: a\nb\tc\nprog: detail: d; e\nprog: hint: f g\n");
 }
 
 static void client_lines_look_like_postgresql_programs(void **state)
@@ -316,7 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(text_lines_have_time_level_message_and_fields),
         CASE(text_values_are_quoted_where_they_must_be),
-        CASE(control_characters_of_messages_become_single_blanks),
+        CASE(control_characters_of_messages_are_folded),
         CASE(client_lines_look_like_postgresql_programs),
         CASE(json_lines_hold_everything),
         CASE(json_stays_valid_whatever_the_bytes),

@@ -44,7 +44,7 @@ static void only_what_another_try_can_mend_is_tried_again(void **state)
             Error error = error_of(failures[i], "", "x");
             if (connected)
                 machine_on_connected(&machine);
-            MachineNext next = machine_after(&machine, &error);
+            MachineNext next = machine_after(&machine, &error, 0);
             assert_int_equal(next.retry, failures[i] == ERROR_RETRY);
             assert_true(next.tell);
             if (!next.retry)
@@ -61,12 +61,23 @@ static void without_the_loop_every_end_is_final(void **state)
             Machine machine = machine_with(true, as_pg);
             Error error = error_of(failures[i], "58P01", "x");
             machine_on_connected(&machine);
-            MachineNext next = machine_after(&machine, &error);
+            MachineNext next = machine_after(&machine, &error, 0);
             assert_false(next.retry);
             assert_true(next.tell);
             assert_true(next.exit_status > 0);
         }
     }
+}
+
+static void a_failure_that_stays_is_told_again_after_ten_minutes(void **state)
+{
+    Machine machine = machine_with(false, false);
+    Error error = error_of(ERROR_RETRY, "", "refused");
+    (void)state;
+    assert_true(machine_after(&machine, &error, 1000).tell);
+    assert_false(machine_after(&machine, &error, 600999).tell);
+    assert_true(machine_after(&machine, &error, 601000).tell);
+    assert_false(machine_after(&machine, &error, 601001).tell);
 }
 
 static void a_stop_ends_with_status_0_and_no_word(void **state)
@@ -76,7 +87,7 @@ static void a_stop_ends_with_status_0_and_no_word(void **state)
         Machine machine = machine_with(false, as_pg);
         Error stop = error_of(ERROR_STOPPED, "", "stopped");
         machine_on_connected(&machine);
-        MachineNext next = machine_after(&machine, &stop);
+        MachineNext next = machine_after(&machine, &stop, 0);
         assert_false(next.retry);
         assert_false(next.tell);
         assert_int_equal(next.exit_status, 0);
@@ -91,14 +102,14 @@ static void delays_grow_to_the_largest_and_start_again_after_streaming(void **st
 
     (void)state;
     for (int i = 0; i < 10; i++) {
-        uint64_t delay = machine_after(&machine, &error).delay_ms;
+        uint64_t delay = machine_after(&machine, &error, 0).delay_ms;
         assert_in_range(delay, limit / 2, limit);
         limit = limit * 2 > 8000 ? 8000 : limit * 2;
     }
     machine_on_connected(&machine);
-    assert_in_range(machine_after(&machine, &error).delay_ms, 4000, 8000);
+    assert_in_range(machine_after(&machine, &error, 0).delay_ms, 4000, 8000);
     machine_on_streaming(&machine);
-    assert_in_range(machine_after(&machine, &error).delay_ms, 500, 1000);
+    assert_in_range(machine_after(&machine, &error, 0).delay_ms, 500, 1000);
 }
 
 static void a_repeated_failure_is_told_once(void **state)
@@ -107,10 +118,10 @@ static void a_repeated_failure_is_told_once(void **state)
     Error error = error_of(ERROR_RETRY, "57P03", "starting up");
 
     (void)state;
-    assert_true(machine_after(&machine, &error).tell);
-    assert_false(machine_after(&machine, &error).tell);
+    assert_true(machine_after(&machine, &error, 0).tell);
+    assert_false(machine_after(&machine, &error, 0).tell);
     machine_on_connected(&machine);
-    assert_false(machine_after(&machine, &error).tell);
+    assert_false(machine_after(&machine, &error, 0).tell);
 }
 
 static void another_failure_or_a_stream_in_between_is_news(void **state)
@@ -121,13 +132,13 @@ static void another_failure_or_a_stream_in_between_is_news(void **state)
     Error other_text = error_of(ERROR_RETRY, "57P01", "shutting down");
 
     (void)state;
-    assert_true(machine_after(&machine, &first).tell);
-    assert_true(machine_after(&machine, &other_code).tell);
-    assert_true(machine_after(&machine, &other_text).tell);
-    assert_false(machine_after(&machine, &other_text).tell);
-    assert_true(machine_after(&machine, &first).tell);
+    assert_true(machine_after(&machine, &first, 0).tell);
+    assert_true(machine_after(&machine, &other_code, 0).tell);
+    assert_true(machine_after(&machine, &other_text, 0).tell);
+    assert_false(machine_after(&machine, &other_text, 0).tell);
+    assert_true(machine_after(&machine, &first, 0).tell);
     machine_on_streaming(&machine);
-    assert_true(machine_after(&machine, &first).tell);
+    assert_true(machine_after(&machine, &first, 0).tell);
 }
 
 static void a_failure_that_ends_the_run_is_told_even_when_it_is_known(void **state)
@@ -137,8 +148,8 @@ static void a_failure_that_ends_the_run_is_told_even_when_it_is_known(void **sta
     Error final = error_of(ERROR_STORAGE, "", "x");
 
     (void)state;
-    (void)machine_after(&machine, &retry);
-    MachineNext next = machine_after(&machine, &final);
+    (void)machine_after(&machine, &retry, 0);
+    MachineNext next = machine_after(&machine, &final, 0);
     assert_false(next.retry);
     assert_true(next.tell);
     assert_int_equal(next.exit_status, 3);
@@ -150,7 +161,7 @@ static void as_pg_receivewal_the_first_connect_is_not_tried_again(void **state)
     for (size_t i = 0; i < FAILURES; i++) {
         Machine machine = machine_with(false, true);
         Error error = error_of(failures[i], "", "x");
-        MachineNext next = machine_after(&machine, &error);
+        MachineNext next = machine_after(&machine, &error, 0);
         assert_false(next.retry);
         assert_int_equal(next.exit_status, 1);
     }
@@ -166,7 +177,7 @@ static void as_pg_receivewal_later_failures_wait_five_seconds_and_are_told_each_
                      failures[i] == ERROR_PROTOCOL;
         machine_on_connected(&machine);
         for (int try = 0; try < 3; try++) {
-            MachineNext next = machine_after(&machine, &error);
+            MachineNext next = machine_after(&machine, &error, 0);
             assert_int_equal(next.retry, retry);
             assert_true(next.tell);
             if (retry)
@@ -184,10 +195,10 @@ static void as_pg_receivewal_missing_wal_is_tried_again(void **state)
 
     (void)state;
     machine_on_connected(&machine);
-    assert_true(machine_after(&machine, &error).retry);
+    assert_true(machine_after(&machine, &error, 0).retry);
     machine = machine_with(false, false);
     machine_on_connected(&machine);
-    assert_false(machine_after(&machine, &error).retry);
+    assert_false(machine_after(&machine, &error, 0).retry);
 }
 
 int main(void)
@@ -195,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_another_try_can_mend_is_tried_again),
         cmocka_unit_test(without_the_loop_every_end_is_final),
+        cmocka_unit_test(a_failure_that_stays_is_told_again_after_ten_minutes),
         cmocka_unit_test(a_stop_ends_with_status_0_and_no_word),
         cmocka_unit_test(delays_grow_to_the_largest_and_start_again_after_streaming),
         cmocka_unit_test(a_repeated_failure_is_told_once),
