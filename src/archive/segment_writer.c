@@ -14,7 +14,6 @@
 #include "duplicate.h"
 
 #include "walrx/archive/leftover.h"
-#include "walrx/base/ring.h"
 #include "walrx/os/durable.h"
 
 #include <assert.h>
@@ -22,6 +21,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BOUNCE_SIZE ((size_t)1 << 20)
+/* A segment that was synced so often in the middle is a trickle: the next one will be, too. */
+#define ZEROS_AFTER_SYNCS 8
 
 static uint64_t block_floor(uint64_t position)
 {
@@ -45,9 +48,10 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 bool writer_init(SegmentWriter *writer, const Archive *archive, Error *err)
 {
-    *writer = (SegmentWriter){.archive = archive, .direct = true, .fd = -1};
+    *writer = (SegmentWriter){.archive = archive, .fd = -1};
+    spare_init(&writer->spare, archive, &writer->mode);
     void *memory;
-    if (posix_memalign(&memory, WRITER_BLOCK, RING_EXTENT) != 0)
+    if (posix_memalign(&memory, WRITER_BLOCK, BOUNCE_SIZE) != 0)
         return error_set(err, ERROR_MEMORY, "out of memory for the segment writer");
     writer->bounce = memory;
     return true;
@@ -55,6 +59,7 @@ bool writer_init(SegmentWriter *writer, const Archive *archive, Error *err)
 
 void writer_deinit(SegmentWriter *writer)
 {
+    spare_deinit(&writer->spare);
     file_close(&writer->archive->dir, writer->fd);
     writer->fd = -1;
     free(writer->bounce);
@@ -72,49 +77,16 @@ void writer_start(SegmentWriter *writer, Timeline timeline, Lsn lsn, const Parti
     writer->proven_end = trust->proven_end;
 }
 
-static bool open_existing(SegmentWriter *writer, Error *err)
-{
-    const Dir *dir = &writer->archive->dir;
-    if (writer->direct) {
-        if (file_open(dir, writer->partial_name, FILE_WRITE_DIRECT, &writer->fd, err))
-            return true;
-        if (err->os_errno != EINVAL)
-            return false;
-        writer->direct = false;
-    }
-    return file_open(dir, writer->partial_name, FILE_WRITE, &writer->fd, err);
-}
-
-static bool create_segment(SegmentWriter *writer, Error *err)
-{
-    const Archive *archive = writer->archive;
-    char temporary[WAL_FILE_NAME_SIZE + 8];
-    int fd;
-    bool exists;
-    (void)snprintf(temporary, sizeof(temporary), "%s%s", writer->partial_name, ARCHIVE_TEMP_SUFFIX);
-    if (!file_open(&archive->private, temporary, FILE_CREATE, &fd, err))
-        return false;
-    bool ok = file_allocate(&archive->private, temporary, fd, archive->segment_size, err);
-    file_close(&archive->private, fd);
-    if (!ok || !durable_publish(&archive->private, temporary, &archive->dir, writer->partial_name,
-                                &exists, err))
-        return false;
-    if (exists)
-        return error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
-                         archive->dir.path, writer->partial_name);
-    return true;
-}
-
 /* The stream has come to a segment nobody examined before: a run that went over a hole, or another
  * program, may have left a partial of it. */
-static bool reopen_or_create(SegmentWriter *writer, Error *err)
+static bool examine_leftover(SegmentWriter *writer, Error *err)
 {
     const Archive *archive = writer->archive;
     PartialTrust trust;
     if (!leftover_examine(archive, writer->timeline, writer->segno, &trust, err))
         return false;
     if (!trust.exists)
-        return create_segment(writer, err);
+        return true;
     writer->reopened_end = writer->position + archive->segment_size;
     writer->proven_begin = trust.proven_begin;
     writer->proven_end = trust.proven_end;
@@ -127,30 +99,20 @@ static bool open_segment(SegmentWriter *writer, Error *err)
     writer->segno = segment_of(writer->position, archive->segment_size);
     wal_segment_name(writer->timeline, writer->segno, archive->segment_size, WAL_RAW, true,
                      writer->partial_name);
-    if (writer->position >= writer->reopened_end && !reopen_or_create(writer, err))
+    writer->syncs = 0;
+    if (writer->position >= writer->reopened_end && !examine_leftover(writer, err))
         return false;
-    return open_existing(writer, err);
-}
-
-/* One aligned write at `lsn`. Falls back to buffered writes where the filesystem takes O_DIRECT at
- * open but not for the write. */
-static bool write_aligned(SegmentWriter *writer, const struct iovec *parts, int count, Lsn lsn,
-                          Error *err)
-{
-    const Dir *dir = &writer->archive->dir;
-    uint64_t offset = segment_offset(lsn, writer->archive->segment_size);
-    if (!file_write_at(dir, writer->partial_name, writer->fd, parts, count, offset, err)) {
-        if (!writer->direct || err->os_errno != EINVAL)
-            return false;
-        writer->direct = false;
-        file_close(dir, writer->fd);
-        writer->fd = -1;
-        if (!open_existing(writer, err) ||
-            !file_write_at(dir, writer->partial_name, writer->fd, parts, count, offset, err))
-            return false;
-    }
-    if (!writer->direct)
-        file_write_back_early(writer->fd, offset, parts[0].iov_len);
+    /* What was found has been made durable by whoever examined it (partial.h), its name when the
+     * archive was bound. */
+    writer->entry_durable = writer->position < writer->reopened_end;
+    writer->zeroed_end = writer->reopened_end; /* what a file of an earlier run has is kept */
+    if (writer->entry_durable)
+        return direct_file_open(&writer->mode, &archive->dir, writer->partial_name, &writer->fd,
+                                err);
+    uint64_t zeroed;
+    if (!spare_take(&writer->spare, writer->partial_name, &writer->fd, &zeroed, err))
+        return false;
+    writer->zeroed_end = writer->position + zeroed;
     return true;
 }
 
@@ -192,10 +154,13 @@ static bool write_range(SegmentWriter *writer, const uint8_t *data, Lsn data_lsn
         parts[count].iov_base = writer->bounce;
         parts[count++].iov_len = WRITER_BLOCK;
     }
-    return write_aligned(writer, parts, count, first, err);
+    return direct_file_write(&writer->mode, &writer->archive->dir, writer->partial_name,
+                             &writer->fd, parts, count,
+                             segment_offset(first, writer->archive->segment_size), err);
 }
 
-static bool compare_range(SegmentWriter *writer, const uint8_t *data, Lsn data_lsn, Lsn begin,
+/* At most as much as the bounce buffer holds. */
+static bool compare_piece(SegmentWriter *writer, const uint8_t *data, Lsn data_lsn, Lsn begin,
                           Lsn end, Error *err)
 {
     Lsn first = block_floor(begin);
@@ -220,11 +185,23 @@ static bool compare_range(SegmentWriter *writer, const uint8_t *data, Lsn data_l
     return true;
 }
 
+static bool compare_range(SegmentWriter *writer, const uint8_t *data, Lsn data_lsn, Lsn begin,
+                          Lsn end, Error *err)
+{
+    while (begin < end) {
+        Lsn piece_end = earlier(end, block_floor(begin) + BOUNCE_SIZE);
+        if (!compare_piece(writer, data, data_lsn, begin, piece_end, err))
+            return false;
+        begin = piece_end;
+    }
+    return true;
+}
+
 bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *err)
 {
     Lsn position = writer->position;
     Lsn data_lsn = block_floor(position);
-    assert(end > position && end - data_lsn <= RING_EXTENT);
+    assert(end > position && end - data_lsn <= WRITER_MAX);
     if (writer->fd < 0 && !open_segment(writer, err))
         return false;
     /* Compared first: a server on another branch is found out before it spoils the bytes in front.
@@ -246,8 +223,16 @@ bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *er
 
 bool writer_sync(SegmentWriter *writer, Error *err)
 {
-    return writer->fd < 0 ||
-           durable_file(&writer->archive->dir, writer->partial_name, writer->fd, err);
+    const Dir *dir = &writer->archive->dir;
+    if (writer->fd < 0)
+        return true;
+    if (!durable_file(dir, writer->partial_name, writer->fd, err))
+        return false;
+    writer->syncs++;
+    if (!writer->entry_durable && !durable_directory(dir, err))
+        return false;
+    writer->entry_durable = true;
+    return true;
 }
 
 bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err)
@@ -288,11 +273,35 @@ void writer_skip_segment(SegmentWriter *writer)
     writer->position += writer->archive->segment_size;
 }
 
-bool writer_close(SegmentWriter *writer, Error *err)
+/* Zeros ahead of the position, see spare.h. */
+static bool zero_ahead(SegmentWriter *writer, bool *ret_worked, Error *err)
 {
+    Lsn from = later(writer->zeroed_end, writer->position);
+    from += DIRECT_ZEROS - 1;
+    from -= from % DIRECT_ZEROS;
+    uint32_t size = writer->archive->segment_size;
+    *ret_worked = segment_of(from, size) == writer->segno;
+    if (!*ret_worked)
+        return true;
+    writer->zeroed_end = from + DIRECT_ZEROS;
+    return direct_file_write_zeros(&writer->mode, &writer->archive->dir, writer->partial_name,
+                                   &writer->fd, segment_offset(from, size), err);
+}
+
+bool writer_prepare(SegmentWriter *writer, bool *ret_worked, Error *err)
+{
+    bool trickle = writer->archive->dir.sync && writer->syncs >= ZEROS_AFTER_SYNCS;
+    *ret_worked = false;
     if (writer->fd < 0)
         return true;
-    bool ok = durable_file(&writer->archive->dir, writer->partial_name, writer->fd, err);
+    if (trickle && !zero_ahead(writer, ret_worked, err))
+        return false;
+    return *ret_worked || spare_prepare(&writer->spare, trickle, ret_worked, err);
+}
+
+bool writer_close(SegmentWriter *writer, Error *err)
+{
+    bool ok = writer_sync(writer, err);
     file_close(&writer->archive->dir, writer->fd);
     writer->fd = -1;
     return ok;

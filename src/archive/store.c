@@ -20,6 +20,7 @@
 #include "walrx/archive/leftover.h"
 #include "walrx/archive/segment_writer.h"
 #include "walrx/base/ring.h"
+#include "walrx/os/memory.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -77,6 +78,11 @@ static Lsn next_segment(const Store *store, Lsn lsn)
     return segment_floor(lsn, size) + size;
 }
 
+static Lsn earlier(Lsn a, Lsn b)
+{
+    return a < b ? a : b;
+}
+
 static void release(Store *store, Lsn end)
 {
     ring_release(&store->ring, end);
@@ -114,16 +120,18 @@ static bool end_segment(Store *store, Error *err)
     return pack_raw(store, is_new, err);
 }
 
-/* Writes from the ring up to `end`, which lies in the extent of the writer's position or at its
- * edge. */
-static bool write_piece(Store *store, Lsn end, Error *err)
+/* Writes from the ring up to `goal`, or as far as one write goes. */
+static bool write_piece(Store *store, Lsn goal, Error *err)
 {
     SegmentWriter *writer = &store->writer;
     Lsn block = writer->position - writer->position % WRITER_BLOCK;
+    Lsn end = earlier(goal, next_segment(store, writer->position));
+    end = earlier(end, block + WRITER_MAX);
+    end = earlier(end, block + ring_run(&store->ring, block));
     if (!writer_write(writer, ring_at(&store->ring, block), end, err))
         return false;
     atomic_store(&store->written, end);
-    if (end % RING_EXTENT == 0 && !store->lazy_allowed)
+    if (!store->lazy_allowed)
         release(store, end);
     return segment_offset(end, store->archive->segment_size) != 0 || end_segment(store, err);
 }
@@ -208,7 +216,7 @@ static bool work_raw(Store *store, bool flush, Lsn goal, bool *ret_worked, Error
     if (flush && position >= goal)
         return flush_position(store, err);
     if (extent_floor(published) > position)
-        return write_piece(store, extent_floor(position) + RING_EXTENT, err);
+        return write_piece(store, flush ? published : extent_floor(published), err);
     if (published > position && (flush || atomic_load(&store->write_goal) > position))
         return write_piece(store, published, err);
     *ret_worked = false;
@@ -304,8 +312,11 @@ static void *store_main(void *argument)
             come_to_rest(store, ok ? NULL : &error);
             continue;
         }
-        while (ok && worked)
+        while (ok && worked) {
             ok = work_once(store, &worked, &error);
+            if (ok && !worked)
+                ok = writer_prepare(&store->writer, &worked, &error);
+        }
         if (!ok)
             come_to_rest(store, &error);
     }
@@ -316,8 +327,9 @@ static void poke(Store *store)
 {
     (void)pthread_mutex_lock(&store->mutex);
     store->poked = true;
-    (void)pthread_cond_signal(&store->work);
     (void)pthread_mutex_unlock(&store->mutex);
+    /* Not under the mutex: the thread that wakes up takes it first. */
+    (void)pthread_cond_signal(&store->work);
 }
 
 static void poke_from_worker(void *context)
@@ -337,16 +349,15 @@ static void choose_capacity(Store *store, size_t memory)
 
 static bool open_parts(Store *store, Error *err)
 {
-    void *memory;
     if (!writer_init(&store->writer, store->archive, err))
         return false;
     if (store->lazy_allowed && !packing_init(&store->packing, store->archive, store->compressor,
                                              store->capacity / store->archive->segment_size, err))
         return false;
-    if (posix_memalign(&memory, WRITER_BLOCK, store->capacity) != 0)
+    store->memory = memory_for_disk(store->capacity);
+    if (store->memory == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory for a ring of %zu bytes",
                          store->capacity);
-    store->memory = memory;
     ring_reset(&store->ring, store->memory, store->capacity, 0);
     int rc = pthread_create(&store->thread, NULL, store_main, store);
     return rc == 0 || error_set_errno(err, ERROR_MEMORY, rc, "could not start the store thread");

@@ -38,6 +38,11 @@ const uint8_t *ring_at(const Ring *ring, uint64_t position)
     return ring->memory + position % ring->capacity;
 }
 
+size_t ring_run(const Ring *ring, uint64_t position)
+{
+    return ring->capacity - (size_t)(position % ring->capacity);
+}
+
 void ring_release(Ring *ring, uint64_t position)
 {
     atomic_store_explicit(&ring->released, position - position % RING_EXTENT, memory_order_release);

@@ -58,8 +58,8 @@ static bool rename_error(Error *err, const Dir *from_dir, const char *from, cons
                            from_dir->path, from, to_dir->path, to);
 }
 
-bool durable_publish(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
-                     bool *ret_exists, Error *err)
+bool durable_publish_unsynced(const Dir *from_dir, const char *from, const Dir *to_dir,
+                              const char *to, bool *ret_exists, Error *err)
 {
     *ret_exists = false;
     if (rename_file(from_dir, from, to_dir, to, RENAME_NOREPLACE) != 0) {
@@ -82,7 +82,14 @@ bool durable_publish(const Dir *from_dir, const char *from, const Dir *to_dir, c
         if (rename_file(from_dir, from, to_dir, to, 0) != 0)
             return rename_error(err, from_dir, from, to_dir, to);
     }
-    return durable_directory(to_dir, err);
+    return true;
+}
+
+bool durable_publish(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
+                     bool *ret_exists, Error *err)
+{
+    return durable_publish_unsynced(from_dir, from, to_dir, to, ret_exists, err) &&
+           (*ret_exists || durable_directory(to_dir, err));
 }
 
 bool durable_replace(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
@@ -95,15 +102,8 @@ bool durable_replace(const Dir *from_dir, const char *from, const Dir *to_dir, c
 
 bool durable_remove(const Dir *dir, const char *name, Error *err)
 {
-    int rc;
-    RETRY_EINTR(rc, dir->files->unlinkat(dir->fd, name, 0));
-    if (rc != 0) {
-        if (errno == ENOENT)
-            return true;
-        return error_set_errno(err, ERROR_STORAGE, errno, "could not remove file \"%s/%s\"",
-                               dir->path, name);
-    }
-    return durable_directory(dir, err);
+    bool existed;
+    return file_remove(dir, name, &existed, err) && (!existed || durable_directory(dir, err));
 }
 
 static bool write_temporary(const Dir *dir, const char *name, const void *data, size_t length,

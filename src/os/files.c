@@ -283,6 +283,14 @@ bool file_truncate(const Dir *dir, const char *name, int fd, uint64_t size, Erro
     return true;
 }
 
+bool file_remove(const Dir *dir, const char *name, bool *ret_existed, Error *err)
+{
+    int rc;
+    RETRY_EINTR(rc, dir->files->unlinkat(dir->fd, name, 0));
+    *ret_existed = rc == 0;
+    return rc == 0 || errno == ENOENT || file_error(err, errno, "remove", dir, name);
+}
+
 void file_write_back_early(int fd, uint64_t offset, uint64_t count)
 {
     (void)sync_file_range(fd, (off64_t)offset, (off64_t)count, SYNC_FILE_RANGE_WRITE);

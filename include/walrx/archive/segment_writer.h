@@ -10,7 +10,9 @@
 #pragma once
 
 #include "walrx/archive/archive.h"
+#include "walrx/archive/direct_file.h"
 #include "walrx/archive/partial.h"
+#include "walrx/archive/spare.h"
 #include "walrx/base/error.h"
 
 #include <stdbool.h>
@@ -18,13 +20,20 @@
 #include <stdint.h>
 
 #define WRITER_BLOCK 4096 /* unit of direct writes */
+/* The most that is written in one call. The kernel cuts it into requests that are under way
+ * together, so the disk is never without one; more than this gains nothing (decision 9). */
+#define WRITER_MAX ((size_t)4 << 20)
 
 typedef struct SegmentWriter {
     const Archive *archive;
-    bool direct; /* O_DIRECT works here; turned off the first time it does not */
+    DirectMode mode;
+    Spare spare;
     Timeline timeline;
     SegNo segno; /* of the open file; meaningful when fd >= 0 */
     int fd;
+    bool entry_durable; /* a power cut cannot take the open file's name */
+    unsigned syncs;     /* of the open file */
+    Lsn zeroed_end;     /* the open file's blocks up to here are more than allocated */
     char partial_name[WAL_FILE_NAME_SIZE];
     Lsn position;     /* next byte to write */
     Lsn reopened_end; /* below: the file is of an earlier run and keeps what lies behind our end */
@@ -40,12 +49,12 @@ void writer_deinit(SegmentWriter *writer);
  * that segment. Opens nothing yet. */
 void writer_start(SegmentWriter *writer, Timeline timeline, Lsn lsn, const PartialTrust *trust);
 
-/* Writes up to `end` (beyond position, at most the extent's edge). `data` holds the bytes from
- * position rounded down to WRITER_BLOCK. Opens or creates the file first; a created one has its
- * full size, and its directory entry is durable, before a byte is written. */
+/* Writes up to `end` (beyond position, at most WRITER_MAX behind its block, not beyond the
+ * segment). `data` holds the bytes from position rounded down to WRITER_BLOCK. Opens or creates the
+ * file first, at its full size. */
 bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *err) MUST_CHECK;
 
-/* Everything written is durable on return. */
+/* Everything written is durable on return, the name of the file too. */
 bool writer_sync(SegmentWriter *writer, Error *err) MUST_CHECK;
 
 /* At a segment's end: syncs, gives the final name, syncs the directory. When the segment exists
@@ -55,6 +64,10 @@ bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err) MUST_CHEC
 
 /* The segment at position, of which nothing was written, gets into the archive another way. */
 void writer_skip_segment(SegmentWriter *writer);
+
+/* Something to do while nothing is to be written: a step of some 100 us that makes a later write
+ * or sync cheaper. *ret_worked false when there is nothing left. */
+bool writer_prepare(SegmentWriter *writer, bool *ret_worked, Error *err) MUST_CHECK;
 
 /* Syncs and closes the open file, which stays .partial. */
 bool writer_close(SegmentWriter *writer, Error *err) MUST_CHECK;

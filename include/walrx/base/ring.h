@@ -4,8 +4,8 @@
  * capacity] from the moment it is published until its extent is released. One thread produces, one
  * consumes; the two positions are the only things they share.
  *
- * An extent is RING_EXTENT bytes aligned in position and in memory. A piece handed out never
- * crosses an extent's edge, so it is contiguous.
+ * An extent is RING_EXTENT bytes aligned in position and in memory. A piece handed to the producer
+ * never crosses an extent's edge.
  *
  *   released <= published <= released + capacity
  *
@@ -35,8 +35,11 @@ uint8_t *ring_reserve(Ring *ring, size_t *ret_length);
 /* Producer: `length` bytes (at most what was reserved) are in place; returns the new published. */
 uint64_t ring_publish(Ring *ring, size_t length);
 
-/* Consumer: the bytes at `position`, which must be held. The view is valid to its extent's edge. */
+/* Consumer: the bytes at `position`, which must be held. The view is valid for ring_run bytes, as
+ * far as they are published. */
 const uint8_t *ring_at(const Ring *ring, uint64_t position);
+/* How many bytes from `position` on lie in one piece. */
+size_t ring_run(const Ring *ring, uint64_t position);
 /* Consumer: everything before `position`'s extent is no longer needed. */
 void ring_release(Ring *ring, uint64_t position);
 

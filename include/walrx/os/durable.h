@@ -29,6 +29,10 @@ bool durable_directory(const Dir *dir, Error *err) MUST_CHECK;
 bool durable_publish(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
                      bool *ret_exists, Error *err) MUST_CHECK;
 
+/* As durable_publish, but the new name is durable only after durable_directory(to_dir). */
+bool durable_publish_unsynced(const Dir *from_dir, const char *from, const Dir *to_dir,
+                              const char *to, bool *ret_exists, Error *err) MUST_CHECK;
+
 /* As durable_publish, but takes the place of an existing file: only for names in .walrx/ and for a
  * `.partial` that is rebuilt. */
 bool durable_replace(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,

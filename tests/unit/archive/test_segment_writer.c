@@ -100,11 +100,11 @@ static void pieces_of_any_size_make_the_same_file(void **state)
             bool is_new;
             Lsn end = START + (steps[i] == 1 ? 5000 : FIXTURE_SIZE);
             writer_start(&writer, 1, START, &nothing);
-            writer.direct = true;
+            writer.mode.off = false;
             fake_files_direct(modes[mode]);
             for (Lsn at = START; at < end; at += steps[i])
                 send_to(at + steps[i] < end ? at + steps[i] : end);
-            assert_int_equal(writer.direct, modes[mode] == FAKE_DIRECT_WORKS);
+            assert_int_equal(writer.mode.off, modes[mode] != FAKE_DIRECT_WORKS);
             send_to(START + FIXTURE_SIZE);
             assert_true(complete(&is_new));
             assert_true(fixture_holds(SEGNO, WAL_RAW, false, fixture_wal(START), FIXTURE_SIZE));
@@ -409,16 +409,89 @@ static void a_failed_write_or_sync_is_told_and_gives_no_final_name(void **state)
     assert_true(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, true)));
 }
 
-static void a_new_segment_is_durable_by_name_before_a_byte_is_written(void **state)
+static void a_new_segment_is_durable_by_name_with_its_first_sync(void **state)
 {
     (void)state;
     writer_start(&writer, 1, START, &nothing);
-    provide(START, START + 100);
+    unsigned syncs = fake_files_count(FAKE_FSYNC);
+    send_to(START + 100);
+    assert_int_equal(fake_files_count(FAKE_FSYNC), syncs);
+    assert_true(writer_sync(&writer, &fixture.error));
+    assert_int_equal(fake_files_count(FAKE_FSYNC), syncs + 1);
+    send_to(START + 200);
+    assert_true(writer_sync(&writer, &fixture.error));
+    assert_int_equal(fake_files_count(FAKE_FSYNC), syncs + 1);
+}
+
+static void a_name_that_cannot_be_made_durable_fails_the_sync(void **state)
+{
+    (void)state;
+    writer_start(&writer, 1, START, &nothing);
+    send_to(START + 100);
     fake_files_fail(FAKE_FSYNC, fake_files_count(FAKE_FSYNC) + 1, EIO);
-    unsigned writes = fake_files_count(FAKE_PWRITEV);
-    assert_false(write_to(START + 100));
+    assert_false(writer_sync(&writer, &fixture.error));
     assert_int_equal(fixture.error.class, ERROR_STORAGE);
-    assert_int_equal(fake_files_count(FAKE_PWRITEV), writes);
+}
+
+static void prepare_all(void)
+{
+    for (bool worked = true; worked;)
+        assert_true(writer_prepare(&writer, &worked, &fixture.error));
+}
+
+static void the_next_segment_is_ready_before_it_is_needed(void **state)
+{
+    bool is_new;
+    (void)state;
+    writer_start(&writer, 1, START, &nothing);
+    prepare_all(); /* nothing is open: nothing to prepare for */
+    assert_int_equal(fake_files_count(FAKE_FALLOCATE), 0);
+    send_to(START + 100);
+    prepare_all();
+    assert_int_equal(fake_files_count(FAKE_FALLOCATE), 2);
+    send_to(START + FIXTURE_SIZE);
+    assert_true(complete(&is_new));
+    send_to(START + FIXTURE_SIZE + 100);
+    assert_int_equal(fake_files_count(FAKE_FALLOCATE), 2);
+    assert_true(fixture_holds(SEGNO, WAL_RAW, false, fixture_wal(START), FIXTURE_SIZE));
+}
+
+static void only_a_trickle_of_syncs_makes_the_next_segment_of_zeros(void **state)
+{
+    (void)state;
+    writer_start(&writer, 1, START, &nothing);
+    for (Lsn at = START; at < START + 1000; at += 100) {
+        send_to(at + 100);
+        unsigned writes = fake_files_count(FAKE_PWRITEV);
+        prepare_all();
+        assert_int_equal(fake_files_count(FAKE_PWRITEV) - writes, at == START + 800 ? 3 + 4 : 0);
+        assert_true(writer_sync(&writer, &fixture.error));
+    }
+}
+
+/* As the store does while it catches up: several extents in one write, of a larger segment. */
+static void writes_of_several_extents_reach_the_file_and_the_comparison(void **state)
+{
+    enum { SIZE = 2 * FIXTURE_SIZE, PROVEN = FIXTURE_SIZE + 900000 };
+    static const char name[] = "000000010000000000000003.partial";
+    Lsn start = 3 * (Lsn)SIZE;
+    uint8_t *memory = aligned_alloc(WRITER_BLOCK, SIZE);
+    PartialTrust trust = {.exists = true, .proven_begin = start, .proven_end = start + PROVEN};
+    (void)state;
+    assert_non_null(memory);
+    fixture.archive.segment_size = SIZE;
+    memcpy(memory, fixture_wal(start), SIZE);
+    scratch_write(fixture.path, name, memory, SIZE);
+    writer_start(&writer, 1, start, &trust);
+    memory[PROVEN - 1] ^= 1;
+    assert_false(writer_write(&writer, memory, start + SIZE, &fixture.error));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    memory[PROVEN - 1] ^= 1;
+    memory[PROVEN] ^= 1; /* not proven: what arrives counts */
+    assert_true(writer_write(&writer, memory, start + SIZE, &fixture.error));
+    assert_true(writer_close(&writer, &fixture.error));
+    assert_true(scratch_holds(fixture.path, name, memory, SIZE));
+    free(memory);
 }
 
 int main(void)
@@ -441,7 +514,11 @@ int main(void)
         CASE(a_compressed_partial_met_later_is_expanded),
         CASE(a_partial_that_appears_while_we_hold_the_lock_is_refused),
         CASE(a_failed_write_or_sync_is_told_and_gives_no_final_name),
-        CASE(a_new_segment_is_durable_by_name_before_a_byte_is_written),
+        CASE(a_new_segment_is_durable_by_name_with_its_first_sync),
+        CASE(a_name_that_cannot_be_made_durable_fails_the_sync),
+        CASE(the_next_segment_is_ready_before_it_is_needed),
+        CASE(only_a_trickle_of_syncs_makes_the_next_segment_of_zeros),
+        CASE(writes_of_several_extents_reach_the_file_and_the_comparison),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

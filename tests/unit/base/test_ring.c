@@ -63,6 +63,17 @@ static void a_reservation_never_crosses_an_extent(void **state)
     assert_true(room == RING_EXTENT);
 }
 
+static void a_run_ends_where_the_memory_does(void **state)
+{
+    Ring ring;
+
+    (void)state;
+    ring_reset(&ring, ring_memory, CAPACITY, 0);
+    assert_true(ring_run(&ring, 0) == CAPACITY);
+    assert_true(ring_run(&ring, CAPACITY - 1) == 1);
+    assert_true(ring_run(&ring, 5 * CAPACITY + RING_EXTENT) == CAPACITY - RING_EXTENT);
+}
+
 static void it_is_full_after_its_capacity_and_has_room_again_after_a_release(void **state)
 {
     Ring ring;
@@ -190,6 +201,7 @@ int main(void)
         cmocka_unit_test(a_new_ring_has_room_to_the_edge_of_its_extent),
         cmocka_unit_test(a_reservation_never_crosses_an_extent),
         cmocka_unit_test(it_is_full_after_its_capacity_and_has_room_again_after_a_release),
+        cmocka_unit_test(a_run_ends_where_the_memory_does),
         cmocka_unit_test(bytes_stay_where_they_were_published),
         cmocka_unit_test(reset_forgets_everything),
         cmocka_unit_test(the_largest_positions_work),
