@@ -5,6 +5,7 @@
  */
 #include "walrx/archive/inventory.h"
 
+#include "fake_files.h"
 #include "fixture.h"
 
 #include <setjmp.h>
@@ -170,6 +171,23 @@ static void a_name_of_another_segment_size_is_refused(void **state)
     inventory_free(&inventory);
 }
 
+/* So that start-up and each reconnect cost the same however much is archived. */
+static void only_the_directory_is_read_however_many_segments_there_are(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 1000; i++) {
+        char name[WAL_FILE_NAME_SIZE];
+        wal_segment_name(1, i, FIXTURE_SIZE, (WalCompression)(i % WAL_COMPRESSION_COUNT), false,
+                         name);
+        touch(name);
+    }
+    unsigned calls = fake_files_count(FAKE_ANY);
+    Inventory inventory = scan(FIXTURE_SIZE);
+    assert_int_equal(fake_files_count(FAKE_ANY) - calls, 1); /* opens the directory */
+    assert_int_equal(inventory_next(inventory_timeline(&inventory, 1), FIXTURE_SIZE), 1001);
+    inventory_free(&inventory);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -183,6 +201,7 @@ int main(void)
         CASE(timelines_ascend_in_whatever_order_they_come),
         CASE(strangers_are_ignored),
         CASE(a_name_of_another_segment_size_is_refused),
+        CASE(only_the_directory_is_read_however_many_segments_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
