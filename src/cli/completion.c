@@ -67,7 +67,7 @@ static void print_values(FILE *out)
 {
     for (size_t i = 0; i < option_spec_count; i++) {
         if (option_specs[i].kind != OPTION_FLAG &&
-            (option_specs[i].commands & (COMMAND_RECEIVE | COMMAND_SLOT)) != 0)
+            (option_specs[i].commands & (COMMAND_RECEIVE | COMMAND_SLOT | COMMAND_BENCH)) != 0)
             print_value(out, &option_specs[i]);
     }
 }
