@@ -175,11 +175,9 @@ static bool take_message(BenchStream *stream, const void *data, size_t length, E
                      (char)message.type);
 }
 
-/* False: the sink is full. */
+/* Moves what it can of the message at hand into the sink. False: the sink is full. */
 static bool copy_pending(BenchStream *stream)
 {
-    if (stream->pending_length == 0)
-        return true;
     size_t taken = bench_sink_take(&stream->bench->sink, stream->pending, stream->pending_length);
     stream->pending += taken;
     stream->pending_length -= taken;
@@ -203,7 +201,9 @@ static bool read_burst(BenchStream *stream, bool *ret_empty, Error *err)
     for (int i = 0; i < BURST_MESSAGES; i++) {
         const void *data;
         size_t length;
-        if (!copy_pending(stream) || at_end_position(stream))
+        if (stream->pending_length > 0 && !copy_pending(stream))
+            return true;
+        if (at_end_position(stream))
             return true;
         if (!stream->measuring && stream->position >= stream->bench->from)
             begin_measuring(stream);
@@ -211,8 +211,8 @@ static bool read_burst(BenchStream *stream, bool *ret_empty, Error *err)
         case COPY_READ_DATA:
             if (!take_message(stream, data, length, err))
                 return false;
-            if (stream->pending_length == 0)
-                connection_release(stream->bench->connection);
+            if (!copy_pending(stream))
+                return true;
             break;
         case COPY_READ_EMPTY:
             feedback_on_drained(&stream->feedback);
