@@ -97,7 +97,7 @@ static bool choose_range(Bench *bench, const ServerIdentity *identity, Error *er
     bench->start =
         bench->sink.disk ? segment_floor(bench->from, identity->segment_size) : bench->from;
     return options->from == LSN_INVALID ||
-           find_timeline(bench, system->timeline, bench->start, &bench->timeline, err);
+           find_timeline(bench, system->timeline, bench->from, &bench->timeline, err);
 }
 
 /* Is it safe to report a flush? With a slot the server needs one to let go of WAL. But it would

@@ -50,6 +50,11 @@ typedef struct BenchStream {
     BenchCpu thread_before;
 } BenchStream;
 
+static Lsn later(Lsn a, Lsn b)
+{
+    return a > b ? a : b;
+}
+
 static uint64_t tick(BenchStream *stream)
 {
     stream->now_ns = clock_monotonic_ns();
@@ -78,7 +83,7 @@ static uint64_t elapsed_ms(const BenchStream *stream)
     return (stream->now_ns - stream->began_ns) / NS_PER_MS;
 }
 
-/* Measuring begins once the position to measure from is reached. */
+/* Everything before the position to measure from is here. */
 static void begin_measuring(BenchStream *stream)
 {
     Bench *bench = stream->bench;
@@ -95,7 +100,7 @@ static void begin_measuring(BenchStream *stream)
     stream->process_before = cpu_of(RUSAGE_SELF);
     stream->thread_before = cpu_of(RUSAGE_THREAD);
     stream->result->measured = true;
-    stream->result->from = stream->position;
+    stream->result->from = bench->from;
     stream->result->server_end_first = stream->server_end;
     bench_probe_start(&bench->probe, &options->connect, connection_backend_pid(bench->connection));
 }
@@ -116,21 +121,24 @@ static void end_measuring(BenchStream *stream)
 
 /* ---- messages ---- */
 
+/* A message in which measuring begins counts from there on. */
 static void count_wal(BenchStream *stream, const WalDataMessage *wal)
 {
     BenchResult *result = stream->result;
+    Lsn end = wal->start + wal->length;
+    uint64_t length = end - later(wal->start, result->from);
     int64_t age_us =
         (int64_t)(stream->now_ns / 1000) + stream->wall_offset_us - (int64_t)wal->send_time;
     result->messages++;
-    result->bytes += wal->length;
-    bench_series_add(&result->series, elapsed_ms(stream), wal->length);
-    histogram_record(&result->message_bytes, wal->length);
+    result->bytes += length;
+    bench_series_add(&result->series, elapsed_ms(stream), length);
+    histogram_record(&result->message_bytes, length);
     histogram_record(&result->age_ns, age_us > 0 ? (uint64_t)age_us * 1000 : 0);
     if (age_us < 0)
         result->ages_from_the_future++;
     if (stream->bench->sink.disk) {
-        bench_lag_add(&stream->bench->write_lag, wal->start + wal->length, stream->now_ns);
-        bench_lag_add(&stream->bench->flush_lag, wal->start + wal->length, stream->now_ns);
+        bench_lag_add(&stream->bench->write_lag, end, stream->now_ns);
+        bench_lag_add(&stream->bench->flush_lag, end, stream->now_ns);
     }
 }
 
@@ -156,6 +164,8 @@ static bool take_message(BenchStream *stream, const void *data, size_t length, E
             return error_set(err, ERROR_PROTOCOL, "got WAL data for %s, expected %s",
                              lsn_format(message.as.wal.start, got),
                              lsn_format(stream->position, expected));
+        if (!stream->measuring && stream->position + message.as.wal.length > stream->bench->from)
+            begin_measuring(stream);
         if (stream->measuring)
             count_wal(stream, &message.as.wal);
         stream->pending = message.as.wal.data;
@@ -272,11 +282,6 @@ static void tell_progress(BenchStream *stream)
     options->progress(options->progress_context, &now);
     stream->progress = now;
     stream->next_progress_ms = stream->now_ns / NS_PER_MS + PROGRESS_INTERVAL_MS;
-}
-
-static Lsn later(Lsn a, Lsn b)
-{
-    return a > b ? a : b;
 }
 
 /* How far the store writes by itself or was asked to, for which it rings no bell. */
