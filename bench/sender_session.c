@@ -164,6 +164,8 @@ static bool answer(Session *session, const char *text, bool *ret_streaming, Erro
     case COMMAND_SHOW:
         if (strcmp(command.name, "wal_segment_size") == 0)
             result_segment_size_encode(session->config->segment_size, &row);
+        else if (strcmp(command.name, "synchronous_standby_names") == 0)
+            row.row = (ResultRow){.count = 1, .values = {""}, .lengths = {0}};
         else
             row.row = (ResultRow){.count = 1, .values = {"0700"}, .lengths = {4}};
         answer_row(&writer, show_names, &row, "SHOW");
@@ -181,8 +183,10 @@ static bool answer(Session *session, const char *text, bool *ret_streaming, Erro
         *ret_streaming = true;
         frame_copy_both(&writer);
         return write_all(session->fd, &writer, err);
-    case COMMAND_TIMELINE_HISTORY:
     case COMMAND_CREATE_PHYSICAL_SLOT:
+        frame_command_complete(&writer, "CREATE_REPLICATION_SLOT");
+        break;
+    case COMMAND_TIMELINE_HISTORY:
     case COMMAND_DROP_SLOT:
         frame_error(&writer, "ERROR", "0A000", "the synthetic walsender does not do that");
         break;

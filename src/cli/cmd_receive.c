@@ -71,7 +71,7 @@ static ReceiverTunables tunables_from(const Options *options)
 }
 
 /* The cores this process may use, which a container or taskset can make fewer. */
-static unsigned workers_from(const Options *options)
+unsigned compress_workers_from(const Options *options)
 {
     cpu_set_t set;
     if (options->compress_workers > 0)
@@ -124,7 +124,7 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .no_sync = options->no_sync,
         .continue_on_gap = strcmp(options->on_gap, "continue") == 0,
         .compress = options->compress,
-        .compress_workers = workers_from(options),
+        .compress_workers = compress_workers_from(options),
         .memory = (size_t)options->memory,
         .as_pg_receivewal = command == COMMAND_FRONT,
         .verbose = options->verbose,

@@ -63,11 +63,21 @@ static void print_value(FILE *out, const OptionSpec *spec)
     }
 }
 
+static bool completes_values(const OptionSpec *spec)
+{
+    return spec->kind != OPTION_FLAG &&
+           (spec->commands & (COMMAND_RECEIVE | COMMAND_SLOT | COMMAND_BENCH)) != 0;
+}
+
+/* Once for each name: rows of one name complete alike. */
 static void print_values(FILE *out)
 {
     for (size_t i = 0; i < option_spec_count; i++) {
-        if (option_specs[i].kind != OPTION_FLAG &&
-            (option_specs[i].commands & (COMMAND_RECEIVE | COMMAND_SLOT)) != 0)
+        bool printed = !completes_values(&option_specs[i]);
+        for (size_t j = 0; !printed && j < i; j++)
+            printed = completes_values(&option_specs[j]) &&
+                      strcmp(option_specs[j].name, option_specs[i].name) == 0;
+        if (!printed)
             print_value(out, &option_specs[i]);
     }
 }

@@ -123,10 +123,12 @@ void help_print_command(FILE *out, CommandBit command)
     print_usage(out, command);
     for (int group = 0; group < OPTION_GROUP_COUNT; group++)
         print_group(out, command, (OptionGroup)group, column);
-    if (command == COMMAND_RECEIVE)
+    if (command == COMMAND_RECEIVE || command == COMMAND_BENCH)
         (void)fputs("\nTIME is a number with ms, s, min, h or d, or a number of seconds.\n"
-                    "SIZE is a number with kB, MB or GB, or a number of bytes.\n"
-                    "In the file of --config each line is NAME = VALUE, NAME being a long name.\n",
+                    "SIZE is a number with kB, MB or GB, or a number of bytes.\n",
+                    out);
+    if (command == COMMAND_RECEIVE)
+        (void)fputs("In the file of --config each line is NAME = VALUE, NAME being a long name.\n",
                     out);
 }
 

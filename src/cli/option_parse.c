@@ -32,6 +32,8 @@ const char *options_program(CommandBit command)
         return "walrx slot";
     case COMMAND_FRONT:
         return "pg_receivewal";
+    case COMMAND_BENCH:
+        return "walrx bench";
     }
     return "walrx";
 }
@@ -183,8 +185,28 @@ static bool check_receive(CommandBit command, const Options *options, Error *err
     return true;
 }
 
+static bool check_bench(const Options *options, Error *err)
+{
+    bool disk = strcmp(options->sink, "disk") == 0;
+    const char *needs_disk = NULL;
+    if (options->directory != NULL)
+        needs_disk = "directory";
+    else if (options->synchronous)
+        needs_disk = "synchronous";
+    else if (options->compress.method != WAL_RAW)
+        needs_disk = "compress";
+    if (!disk && needs_disk != NULL)
+        return options_refuse(COMMAND_BENCH, err, "--%s needs --sink=disk", needs_disk);
+    if (disk && options->directory == NULL)
+        return options_refuse(COMMAND_BENCH, err,
+                              "--sink=disk needs a directory to be specified using --directory");
+    return true;
+}
+
 bool options_check(CommandBit command, const Options *options, Error *err)
 {
+    if (command == COMMAND_BENCH)
+        return check_bench(options, err);
     if (command != COMMAND_SLOT && !check_receive(command, options, err))
         return false;
     return options->slot == NULL || slot_name_check(options->slot, err);

@@ -148,7 +148,8 @@ static bool store_lsn(const OptionSpec *spec, const char *text, Options *options
 {
     Lsn value;
     if (!lsn_parse(text, &value)) {
-        error_set(err, ERROR_USAGE, "could not parse end position \"%s\"", text);
+        error_set(err, ERROR_USAGE, "could not parse %s position \"%s\"",
+                  spec->offset == offsetof(Options, endpos) ? "end" : "start", text);
         return error_detail(err, "Positions look like 16/B374D848.");
     }
     *(Lsn *)member(spec, options) = value;
@@ -260,7 +261,8 @@ const char *option_format(const OptionSpec *spec, const Options *options,
         (void)format_size(*(const uint64_t *)value, buffer);
         break;
     case OPTION_DURATION:
-        (void)format_duration(*(const uint64_t *)value, buffer);
+        if (*(const uint64_t *)value >= spec->minimum) /* below: stands for not given */
+            (void)format_duration(*(const uint64_t *)value, buffer);
         break;
     case OPTION_SECONDS:
         (void)snprintf(buffer, OPTION_TEXT_SIZE, "%" PRIu64,

@@ -20,6 +20,7 @@
 #define RECEIVE COMMAND_RECEIVE
 #define SLOT COMMAND_SLOT
 #define FRONT COMMAND_FRONT
+#define BENCH COMMAND_BENCH
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -28,25 +29,38 @@
 #define RELOADABLE .in_file = true, .reloadable = true
 
 static const char *const gap_choices[] = {"stop", "continue", NULL};
+static const char *const sink_choices[] = {"null", "disk", NULL};
 static const char *const log_format_choices[] = {"text", "json", NULL};
 
 /* In the order of --help. */
 const OptionSpec option_specs[] = {
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RECEIVE | FRONT, IN_FILE, MEMBER(directory),
      .help = "archive directory; must exist"},
+    {"sink", 0, OPTION_CHOICE, GENERAL, "SINK", BENCH, MEMBER(sink), .choices = sink_choices,
+     .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
+     .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
+    {"duration", 0, OPTION_DURATION, GENERAL, "TIME", BENCH, MEMBER(duration_ms), .minimum = 100,
+     .maximum = MAX_INTERVAL_MS, .help = "measure for so long (10s, and no limit with --endpos)"},
+    {"from", 0, OPTION_LSN, GENERAL, "LSN", BENCH, MEMBER(from),
+     .help = "measure from this position on, which the server must still have; without it, from "
+             "the current end of its WAL"},
+    {"endpos", 'E', OPTION_LSN, GENERAL, "LSN", BENCH, MEMBER(endpos),
+     .help = "stop once WAL up to this position is there"},
     {"slot", 'S', OPTION_TEXT, GENERAL, "NAME", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(slot),
      .help = "physical replication slot"},
     {"endpos", 'E', OPTION_LSN, GENERAL, "LSN", RECEIVE | FRONT, IN_FILE, MEMBER(endpos),
      .help = "stop, with status 0, once WAL up to this position is there"},
     {"no-loop", 'n', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, IN_FILE, MEMBER(no_loop),
      .help = "end instead of connecting again when the connection is lost"},
-    {"compress", 'Z', OPTION_COMPRESS, GENERAL, "METHOD[:LEVEL]", RECEIVE, IN_FILE,
+    {"compress", 'Z', OPTION_COMPRESS, GENERAL, "METHOD[:LEVEL]", RECEIVE | BENCH, IN_FILE,
      MEMBER(compress),
      .help = "compress complete segments: none, gzip (1-9), lz4 (1-12) or zstd (1-19)"},
     {"compress", 'Z', OPTION_COMPRESS, GENERAL, "METHOD[:LEVEL]", FRONT, MEMBER(compress),
      .help = "compress segments: none, gzip (1-9) or lz4 (1-12)"},
-    {"compress-workers", 0, OPTION_NUMBER, GENERAL, "N", RECEIVE, IN_FILE, MEMBER(compress_workers),
-     .maximum = 256, .help = "threads that compress; 0 goes by the number of cores"},
+    {"compress-workers", 0, OPTION_NUMBER, GENERAL, "N", RECEIVE | BENCH, IN_FILE,
+     MEMBER(compress_workers), .maximum = 256,
+     .help = "threads that compress; 0 goes by the number of cores"},
     {"status-interval", 's', OPTION_DURATION, GENERAL, "TIME", RECEIVE, RELOADABLE,
      MEMBER(status_interval_ms), .maximum = MAX_INTERVAL_MS,
      .help = "time between status messages to the server; 0 sends none by time"},
@@ -60,8 +74,8 @@ const OptionSpec option_specs[] = {
     {"receive-timeout", 0, OPTION_DURATION, GENERAL, "TIME", RECEIVE, RELOADABLE,
      MEMBER(receive_timeout_ms), .maximum = MAX_INTERVAL_MS,
      .help = "give up a connection that is silent for so long; 0 never does"},
-    {"synchronous", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(synchronous),
-     .help = "make WAL durable as it arrives and report it at once"},
+    {"synchronous", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT | BENCH, RELOADABLE,
+     MEMBER(synchronous), .help = "make WAL durable as it arrives and report it at once"},
     {"no-sync", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, IN_FILE, MEMBER(no_sync),
      .help = "do not wait for the disk; a crash can lose WAL"},
     {"report-apply", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE, RELOADABLE, MEMBER(report_apply),
@@ -70,7 +84,7 @@ const OptionSpec option_specs[] = {
      .choices = gap_choices,
      .help =
          "when WAL between archive and server is missing: stop, or continue and record the gap"},
-    {"memory", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE, IN_FILE, MEMBER(memory),
+    {"memory", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE | BENCH, IN_FILE, MEMBER(memory),
      .minimum = 8 * MEGABYTE, .maximum = 64 * GIGABYTE, .help = "memory for buffers"},
     {"config", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, MEMBER(config),
      .help = "read options from this file too; the command line wins"},
@@ -78,22 +92,24 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT, MEMBER(version),
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH, MEMBER(json),
+     .help = "print the result as one JSON object"},
+    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH, MEMBER(version),
      .help = "show the version and end"},
-    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT, MEMBER(help),
+    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH, MEMBER(help),
      .help = "show this text and end"},
 
-    {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT, IN_FILE,
+    {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
      MEMBER(dbname), .help = "connection string or URI"},
-    {"host", 'h', OPTION_TEXT, CONNECTION, "HOST", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(host),
-     .help = "server's host, or the directory of its socket"},
-    {"port", 'p', OPTION_TEXT, CONNECTION, "PORT", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(port),
-     .help = "server's port"},
-    {"username", 'U', OPTION_TEXT, CONNECTION, "NAME", RECEIVE | SLOT | FRONT, IN_FILE,
+    {"host", 'h', OPTION_TEXT, CONNECTION, "HOST", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
+     MEMBER(host), .help = "server's host, or the directory of its socket"},
+    {"port", 'p', OPTION_TEXT, CONNECTION, "PORT", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
+     MEMBER(port), .help = "server's port"},
+    {"username", 'U', OPTION_TEXT, CONNECTION, "NAME", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
      MEMBER(username), .help = "user to connect as"},
-    {"no-password", 'w', OPTION_FLAG, CONNECTION, NULL, RECEIVE | SLOT | FRONT, IN_FILE,
+    {"no-password", 'w', OPTION_FLAG, CONNECTION, NULL, RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
      MEMBER(no_password), .help = "never ask for a password"},
-    {"password", 'W', OPTION_FLAG, CONNECTION, NULL, RECEIVE | SLOT | FRONT, IN_FILE,
+    {"password", 'W', OPTION_FLAG, CONNECTION, NULL, RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
      MEMBER(password), .help = "ask for a password before connecting"},
 
     {"create-slot", 0, OPTION_FLAG, ACTION, NULL, RECEIVE | FRONT, MEMBER(create_slot),
@@ -116,6 +132,7 @@ void options_init(Options *options)
         .on_gap = gap_choices[0],
         .memory = 64 * MEGABYTE,
         .log_format = log_format_choices[0],
+        .sink = sink_choices[0],
     };
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * What `walrx receive` and the front pg_receivewal share.
+ * What `walrx receive`, the front pg_receivewal and other commands share.
  */
 #pragma once
 
@@ -11,3 +11,5 @@
 int receive_run(CommandBit command, int argc, char **argv);
 
 ConnectOptions connect_options_from(CommandBit command, const Options *options);
+/* How many threads compress. */
+unsigned compress_workers_from(const Options *options);

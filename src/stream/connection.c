@@ -327,6 +327,11 @@ bool connection_in_recovery(Connection *connection, bool *ret, Error *err)
     return true;
 }
 
+int connection_backend_pid(const Connection *connection)
+{
+    return PQbackendPID(connection->pg);
+}
+
 uint64_t connection_timeout(const Connection *connection)
 {
     return connection->timeout_ms;

@@ -4,6 +4,7 @@
  * then one timeline after the other until the stream ends.
  */
 #include "gap_search.h"
+#include "identify.h"
 #include "receiver_internal.h"
 
 #include "walrx/archive/gap.h"
@@ -23,51 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OLDEST_SERVER 100000
-/* The ring takes three quarters of --memory; codecs and libpq the rest. */
-#define RING_SHARE(memory) ((memory) / 4 * 3)
-#define RING_MINIMUM (4 * (size_t)1024 * 1024)
 #define SCAN_ROUNDS 16 /* so many segments that are not whole are moved away unattended */
-
-static bool ask(Receiver *receiver, const ReplicationCommand *command, ResultRow *ret, Error *err)
-{
-    char text[COMMAND_TEXT_SIZE];
-    return command_format(command, text, sizeof(text), err) &&
-           connection_query(receiver->connection, text, ret, err);
-}
-
-static bool show(Receiver *receiver, const char *setting, ResultRow *ret, Error *err)
-{
-    ReplicationCommand command = {.kind = COMMAND_SHOW};
-    (void)snprintf(command.name, sizeof(command.name), "%s", setting);
-    return ask(receiver, &command, ret, err);
-}
-
-static bool identify(Receiver *receiver, uint32_t *ret_segment_size, bool *ret_group, Error *err)
-{
-    ReplicationCommand command = {.kind = COMMAND_IDENTIFY_SYSTEM};
-    ResultRow row;
-    unsigned mode = 0700;
-    int version = connection_server_version(receiver->connection);
-    if (version < OLDEST_SERVER)
-        return error_set(err, ERROR_OPERATOR,
-                         "server version %d.%d is older than PostgreSQL 10, which walrx needs",
-                         version / 10000, version / 100 % 100);
-    if (version >= 110000 && (!show(receiver, "data_directory_mode", &row, err) ||
-                              !result_directory_mode(&row, &mode, err)))
-        return false;
-    if (!ask(receiver, &command, &row, err) ||
-        !result_identify_system(&row, &receiver->server, err))
-        return false;
-    if (receiver->server.has_database)
-        return error_set(
-            err, ERROR_OPERATOR,
-            "replication connection using slot \"%s\" is unexpectedly database specific",
-            receiver->options->slot != NULL ? receiver->options->slot : "");
-    *ret_group = (mode & 0040) != 0;
-    return show(receiver, "wal_segment_size", &row, err) &&
-           result_segment_size(&row, ret_segment_size, err);
-}
 
 /* The workers and the store need the segment size, so they start once the archive is bound. */
 static bool start_threads(Receiver *receiver, Error *err)
@@ -80,9 +37,8 @@ static bool start_threads(Receiver *receiver, Error *err)
                            &receiver->bell, &receiver->compressor, err) ||
          !compressor_submit_leftovers(receiver->compressor, &receiver->archive, err)))
         return false;
-    size_t memory = RING_SHARE(options->memory);
-    return store_open(&receiver->archive, memory < RING_MINIMUM ? RING_MINIMUM : memory,
-                      receiver->compressor, &receiver->bell, &receiver->store, err);
+    return store_open(&receiver->archive, ring_memory(options->memory), receiver->compressor,
+                      &receiver->bell, &receiver->store, err);
 }
 
 /* The server has no history file of its own timeline (a base backup without it, or a person removed
@@ -142,7 +98,7 @@ static bool fetch_history(Receiver *receiver, Timeline timeline, const TimelineS
         receiver->history = (TimelineHistory){.target = 1, .switches = receiver->switches};
         return true;
     }
-    if (!ask(receiver, &command, &row, err))
+    if (!identify_ask(receiver->connection, &command, &row, err))
         return strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) == 0 &&
                use_archived_history(receiver, timeline, err);
     return result_timeline_history(&row, timeline, &result, err) &&
@@ -386,10 +342,11 @@ static bool gap_error(const Receiver *receiver, Timeline timeline, Lsn from, Lsn
 /* Who is the server now: hours may have passed since the connect. */
 static bool identify_again(Receiver *receiver, Error *err)
 {
-    uint32_t segment_size;
-    bool group_may_read;
-    return identify(receiver, &segment_size, &group_may_read, err) &&
-           (receiver->server.timeline <= receiver->history.target ||
+    ServerIdentity identity;
+    if (!identify_server(receiver->connection, receiver->options->slot, &identity, err))
+        return false;
+    receiver->server = identity.system;
+    return (receiver->server.timeline <= receiver->history.target ||
             fetch_history(receiver, receiver->server.timeline, NULL, err));
 }
 
@@ -491,14 +448,14 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
 
 static bool run_connected(Receiver *receiver, Error *err)
 {
-    uint32_t segment_size;
-    bool group_may_read = false;
+    ServerIdentity identity;
     StartPoint start;
     receiver->new_connection = true;
-    if (!identify(receiver, &segment_size, &group_may_read, err))
+    if (!identify_server(receiver->connection, receiver->options->slot, &identity, err))
         return false;
-    if (!archive_bind(&receiver->archive, receiver->server.system_identifier, segment_size,
-                      group_may_read, err) ||
+    receiver->server = identity.system;
+    if (!archive_bind(&receiver->archive, receiver->server.system_identifier, identity.segment_size,
+                      identity.group_may_read, err) ||
         !start_threads(receiver, err))
         return false;
     machine_on_connected(&receiver->machine);

@@ -4,19 +4,13 @@
  */
 #include "walrx/stream/slot.h"
 
+#include "identify.h"
+
 #include "walrx/proto/command.h"
 #include "walrx/stream/sqlstate.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static bool run(Connection *connection, const ReplicationCommand *command, ResultRow *ret,
-                Error *err)
-{
-    char text[COMMAND_TEXT_SIZE];
-    return command_format(command, text, sizeof(text), err) &&
-           connection_query(connection, text, ret, err);
-}
 
 static void set_name(ReplicationCommand *command, const char *name)
 {
@@ -69,7 +63,7 @@ bool slot_read(Connection *connection, const ConnectOptions *options, Control *c
     if (connection_server_version(connection) < 150000)
         return read_from_view(options, control, connection_timeout(connection), name, ret, err);
     set_name(&command, name);
-    return run(connection, &command, &row, err) && result_read_slot(&row, ret, err);
+    return identify_ask(connection, &command, &row, err) && result_read_slot(&row, ret, err);
 }
 
 bool slot_create(Connection *connection, const char *name, bool reserve_wal, bool if_not_exists,
@@ -80,9 +74,20 @@ bool slot_create(Connection *connection, const char *name, bool reserve_wal, boo
     if (!slot_name_check(name, err))
         return false;
     set_name(&command, name);
-    if (run(connection, &command, &row, err))
+    if (identify_ask(connection, &command, &row, err))
         return true;
     return if_not_exists && strcmp(err->sqlstate, SQLSTATE_DUPLICATE_OBJECT) == 0;
+}
+
+bool slot_create_temporary(Connection *connection, const char *name, Error *err)
+{
+    ReplicationCommand command = {
+        .kind = COMMAND_CREATE_PHYSICAL_SLOT, .reserve_wal = true, .temporary = true};
+    ResultRow row;
+    if (!slot_name_check(name, err))
+        return false;
+    set_name(&command, name);
+    return identify_ask(connection, &command, &row, err);
 }
 
 bool slot_drop(Connection *connection, const char *name, Error *err)
@@ -92,5 +97,5 @@ bool slot_drop(Connection *connection, const char *name, Error *err)
     if (!slot_name_check(name, err))
         return false;
     set_name(&command, name);
-    return run(connection, &command, &row, err);
+    return identify_ask(connection, &command, &row, err);
 }

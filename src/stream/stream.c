@@ -5,6 +5,7 @@
  * store's bell and the signals, and never waits for the disk. A full ring is a state: the socket is
  * left alone until the bell rings.
  */
+#include "end_copy.h"
 #include "receiver_internal.h"
 
 #include "walrx/os/clock.h"
@@ -21,8 +22,6 @@
 
 /* Messages taken before time and signals are looked at again: at most 32 MB. */
 #define BURST_MESSAGES 256
-/* How long the server may take to end COPY after our CopyDone. */
-#define END_COPY_TIMEOUT_MS 10000
 /* A connection that lasted so long was a good one, even without new WAL. */
 #define GOOD_CONNECTION_MS 30000
 
@@ -314,42 +313,6 @@ static bool run_loop(Stream *stream, Error *err)
     return true;
 }
 
-/* The server may still send what it had in its buffers: read it away until it ends COPY too, but
- * not for ever. Everything we promised is reported already, so a failure here loses nothing. */
-static void end_copy(Stream *stream)
-{
-    Receiver *receiver = stream->receiver;
-    uint64_t deadline = clock_monotonic_ms() + END_COPY_TIMEOUT_MS;
-    Error ignored;
-    if (!connection_end_copy(receiver->connection, &ignored))
-        return;
-    for (;;) {
-        const void *data;
-        size_t length;
-        short events = POLLIN;
-        switch (connection_read(receiver->connection, &data, &length, &ignored)) {
-        case COPY_READ_DATA:
-            connection_release(receiver->connection);
-            if (clock_monotonic_ms() >= deadline)
-                return;
-            continue;
-        case COPY_READ_EMPTY:
-            break;
-        case COPY_READ_END:
-        case COPY_READ_FAILED:
-            return;
-        }
-        if (connection_wants_write(receiver->connection))
-            events |= POLLOUT;
-        if (control_wait(receiver->control, connection_fd(receiver->connection), events,
-                         deadline) != CONTROL_READY)
-            return;
-        if (connection_wants_write(receiver->connection) &&
-            !connection_flush(receiver->connection, &ignored))
-            return;
-    }
-}
-
 static bool stop_stream(Stream *stream, Error *err)
 {
     Receiver *receiver = stream->receiver;
@@ -367,7 +330,7 @@ static bool stop_stream(Stream *stream, Error *err)
         return false;
     /* The last report is a courtesy: without it the server only keeps a little more WAL. */
     if (send_status(stream, false, &ignored))
-        end_copy(stream);
+        end_copy(receiver->connection, receiver->control);
     return true;
 }
 

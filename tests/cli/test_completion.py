@@ -63,13 +63,17 @@ def complete(script, tmp_path):
     (["receive", "--config", "=", "file"], ["file.conf"]),
     (["receive", "--config", "file"], ["file.conf"]),
     (["receive", "-v", "--on"], ["--on-gap"]),
+    (["be"], ["bench"]),
+    (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
+    (["bench", "--sink", "="], ["null", "disk"]),
+    (["bench", "--slot"], []),
 ])
 def test_completes(complete, words, expected):
     assert complete(*words) == expected
 
 
 def test_all_commands_are_offered(complete):
-    assert complete("") == ["--help", "--version", "receive", "slot", "completion", "help"]
+    assert complete("") == ["--help", "--version", "receive", "slot", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

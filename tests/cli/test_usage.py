@@ -16,7 +16,7 @@ def front(program, tmp_path_factory):
 
 @pytest.mark.parametrize("args", [["--help"], ["-?"], ["help"], ["help", "receive"], ["receive", "--help"],
                                   ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"],
-                                  ["slot", "show", "--help"], ["receive", "-D", "x", "--help"]])
+                                  ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
@@ -29,7 +29,7 @@ def test_help_shows_defaults(walrx):
         assert f"(default: {default})" in text, default
 
 
-@pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"]])
+@pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"]])
 def test_version(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == ""
@@ -40,13 +40,34 @@ def test_version(walrx, args):
                                   ["completion"], ["completion", "zsh"], ["completion", "bash", "x"],
                                   ["receive"], ["slot"], ["slot", "nosuch"], ["slot", "create"],
                                   ["slot", "drop", "-S", "s", "x"], ["slot", "show", "-S", "s", "--if-not-exists"],
-                                  ["receive", "-D", "x", "extra"]])
+                                  ["receive", "-D", "x", "extra"], ["bench", "extra"], ["bench", "-D", "x"],
+                                  ["bench", "--sink=disk"], ["bench", "--synchronous"], ["bench", "--compress=lz4"],
+                                  ["bench", "--duration=0"], ["bench", "--duration=soon"], ["bench", "--from=x"],
+                                  ["bench", "--sink=tape"], ["bench", "--slot=s"], ["bench", "--config=f"]])
 def test_usage_errors_have_a_hint(walrx, args):
     done = walrx(*args)
     assert done.returncode == 1 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert lines[0].startswith("walrx: error: ")
-    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot)? --help" for more information\.', lines[-1])
+    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| bench)? --help" for more information\.', lines[-1])
+
+
+def test_bench_help_shows_defaults(walrx):
+    text = " ".join(walrx("bench", "--help").stdout.split())
+    for default in ("(default: null)", "(default: 64MB)", "(default: none)", "(10s, and no limit with --endpos)"):
+        assert default in text, default
+    assert "0ms" not in text
+
+
+def test_bench_into_a_missing_directory_says_so(walrx, tmp_path):
+    done = walrx("bench", "--sink=disk", "-D", tmp_path / "nosuch", "-h", tmp_path)
+    assert done.returncode == 1 and done.stdout == "" and "nosuch" in done.stderr
+
+
+def test_bench_that_cannot_connect_leaves_nothing(walrx, tmp_path):
+    done = walrx("bench", "--sink=disk", "-D", tmp_path, "-h", tmp_path, "--json")
+    assert done.returncode == 1 and done.stdout == "" and "connection to server" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_secret_is_repeated(walrx, tmp_path):

@@ -19,6 +19,7 @@ typedef enum CommandBit {
     COMMAND_RECEIVE = 1 << 0,
     COMMAND_SLOT = 1 << 1,
     COMMAND_FRONT = 1 << 2, /* walrx under the name pg_receivewal */
+    COMMAND_BENCH = 1 << 3,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -92,6 +93,11 @@ typedef struct Options {
     uint64_t compress_workers; /* 0: by the number of cores */
     const char *config;
     const char *log_format; /* "text" or "json" */
+    /* bench */
+    const char *sink;     /* "null" or "disk" */
+    uint64_t duration_ms; /* 0: not given */
+    Lsn from;
+    bool json;
 } Options;
 
 extern const OptionSpec option_specs[];

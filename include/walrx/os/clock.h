@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 uint64_t clock_monotonic_ms(void);
+uint64_t clock_monotonic_ns(void); /* the same clock, finer */
 /* Now as PostgreSQL counts: microseconds since 2000-01-01 UTC. */
 PgTime clock_pg_time(void);
 /* "2026-03-01T12:00:00.123Z" of now; the buffer holds 32 bytes. */

@@ -49,6 +49,8 @@ void connection_close(Connection *connection); /* NULL is fine */
 
 /* 150018 for 15.18. */
 int connection_server_version(const Connection *connection);
+/* The process on the server's side, as pg_stat_activity shows it. */
+int connection_backend_pid(const Connection *connection);
 /* Is the server a standby? */
 bool connection_in_recovery(Connection *connection, bool *ret, Error *err) MUST_CHECK;
 /* The limit given to connection_open. */

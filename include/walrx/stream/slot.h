@@ -19,4 +19,7 @@ bool slot_read(Connection *connection, const ConnectOptions *options, Control *c
 bool slot_create(Connection *connection, const char *name, bool reserve_wal, bool if_not_exists,
                  Error *err) MUST_CHECK;
 
+/* One that the server drops with the connection; reserves WAL. */
+bool slot_create_temporary(Connection *connection, const char *name, Error *err) MUST_CHECK;
+
 bool slot_drop(Connection *connection, const char *name, Error *err) MUST_CHECK;

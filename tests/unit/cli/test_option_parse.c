@@ -81,6 +81,29 @@ static void every_option_of_pg_receivewal_is_taken(void **state)
     }
 }
 
+static void options_of_bench_are_taken(void **state)
+{
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    assert_true(parse(COMMAND_BENCH,
+                      "--sink=disk -D /a --duration=1min --from=1/2 -E 1/3 --synchronous --json "
+                      "--memory=9MB --compress=zstd:2 --compress-workers=3 -h db1",
+                      &line, &options, &error));
+    assert_string_equal(options.sink, "disk");
+    assert_string_equal(options.directory, "/a");
+    assert_int_equal(options.duration_ms, 60000);
+    assert_true(options.from == ((Lsn)1 << 32 | 2) && options.endpos == ((Lsn)1 << 32 | 3));
+    assert_true(options.synchronous && options.json);
+    assert_int_equal(options.memory, 9 << 20);
+    assert_int_equal(options.compress.method, WAL_ZSTD);
+    assert_int_equal(options.compress_workers, 3);
+    assert_true(parse(COMMAND_BENCH, "", &line, &options, &error));
+    assert_string_equal(options.sink, "null");
+    assert_int_equal(options.duration_ms, 0);
+}
+
 static void options_of_walrx_are_taken(void **state)
 {
     Line line;
@@ -226,6 +249,15 @@ static const Refusal refusals[] = {
      "replication slot name \"has-dash\" contains an invalid character", false},
     {COMMAND_SLOT, "create -S s -D x", "unrecognized option \"-D\"", true},
     {COMMAND_SLOT, "create --create-slot", "unrecognized option \"--create-slot\"", true},
+    {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
+    {COMMAND_BENCH, "--sink=disk",
+     "--sink=disk needs a directory to be specified using --directory", true},
+    {COMMAND_BENCH, "-D x", "--directory needs --sink=disk", true},
+    {COMMAND_BENCH, "--synchronous", "--synchronous needs --sink=disk", true},
+    {COMMAND_BENCH, "-Z lz4", "--compress needs --sink=disk", true},
+    {COMMAND_BENCH, "--sink=tape", "invalid value \"tape\" for option --sink", true},
+    {COMMAND_BENCH, "--duration=0", "--duration must be in range 100ms..2147483s", true},
+    {COMMAND_BENCH, "--from=now", "could not parse start position \"now\"", true},
 };
 
 static void mistakes_are_refused_in_these_words(void **state)
@@ -302,7 +334,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 10); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 11); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
@@ -340,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_of_pg_receivewal_is_taken),
+        cmocka_unit_test(options_of_bench_are_taken),
         cmocka_unit_test(options_of_walrx_are_taken),
         cmocka_unit_test(defaults_are_those_of_the_manual),
         cmocka_unit_test(names_may_be_shortened_and_the_last_option_counts),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Clock: the three views of time agree with the kernel's.
+ * Clock: the views of time agree with the kernel's.
  */
 #include "walrx/os/clock.h"
 
@@ -22,6 +22,15 @@ static void monotonic_time_goes_forward_at_its_pace(void **state)
     (void)nanosleep(&pause, NULL);
     uint64_t passed = clock_monotonic_ms() - before;
     assert_in_range(passed, 19, 20000);
+}
+
+static void nanoseconds_are_of_the_same_clock(void **state)
+{
+    uint64_t before = clock_monotonic_ms();
+    uint64_t now = clock_monotonic_ns();
+    (void)state;
+    assert_in_range(now / 1000000, before, clock_monotonic_ms());
+    assert_true(clock_monotonic_ns() >= now);
 }
 
 static void pg_time_counts_microseconds_since_2000(void **state)
@@ -64,6 +73,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(monotonic_time_goes_forward_at_its_pace),
+        cmocka_unit_test(nanoseconds_are_of_the_same_clock),
         cmocka_unit_test(pg_time_counts_microseconds_since_2000),
         cmocka_unit_test(utc_text_is_iso_8601_with_milliseconds),
         cmocka_unit_test(seeds_differ),

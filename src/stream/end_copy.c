@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See end_copy.h.
+ */
+#include "end_copy.h"
+
+#include "walrx/os/clock.h"
+
+#include <poll.h>
+
+/* How long the server may take to end COPY after our CopyDone. */
+#define END_COPY_TIMEOUT_MS 10000
+
+void end_copy(Connection *connection, Control *control)
+{
+    uint64_t deadline = clock_monotonic_ms() + END_COPY_TIMEOUT_MS;
+    Error ignored;
+    if (!connection_end_copy(connection, &ignored))
+        return;
+    for (;;) {
+        const void *data;
+        size_t length;
+        short events = POLLIN;
+        switch (connection_read(connection, &data, &length, &ignored)) {
+        case COPY_READ_DATA:
+            connection_release(connection);
+            if (clock_monotonic_ms() >= deadline)
+                return;
+            continue;
+        case COPY_READ_EMPTY:
+            break;
+        case COPY_READ_END:
+        case COPY_READ_FAILED:
+            return;
+        }
+        if (connection_wants_write(connection))
+            events |= POLLOUT;
+        if (control_wait(control, connection_fd(connection), events, deadline) != CONTROL_READY)
+            return;
+        if (connection_wants_write(connection) && !connection_flush(connection, &ignored))
+            return;
+    }
+}
