@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STATES = ("warm", "cold", "full", "pressure")
-LITTLE_FREE_MB = 400
 CHUNK = 8 << 20
+STEP = 64  # chunks between two looks at what is free
 DROP = Path("/proc/sys/vm/drop_caches")
 
 
@@ -80,16 +80,20 @@ class Cache:
             sys.exit("--cache=cold needs root")
 
     def fill(self):
-        """Reads holes of a file as large as the memory: clean pages without any disk."""
+        """Reads holes of a file as large as the memory: clean pages without any disk. Until that takes no
+        more free memory: the kernel keeps some, how much differs."""
         size = memory_mb("MemTotal") << 20
         buffer = bytearray(CHUNK)
+        free = memory_mb("MemFree")
         with open(self.sparse, "a+b", buffering=0) as file:
             file.truncate(size)
-            for _ in range(size // CHUNK):
-                if memory_mb("MemFree") < LITTLE_FREE_MB:
-                    break
+            for number in range(1, size // CHUNK):
                 os.preadv(file.fileno(), [buffer], self.position)
-                self.position = (self.position + CHUNK) % (size - CHUNK)
+                self.position = (self.position + CHUNK) % (size - size % CHUNK)
+                if number % STEP == 0:
+                    before, free = free, memory_mb("MemFree")
+                    if before - free < STEP * (CHUNK >> 20) // 4:
+                        break
 
     def prepare(self):
         os.sync()  # what earlier runs wrote must not be flushed during this one

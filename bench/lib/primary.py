@@ -28,8 +28,8 @@ max_connections = 120
 class Primary:
     """fsync is off where the primary's own disk is not what is measured."""
 
-    def __init__(self, work, bindir, name="primary", fsync=False):
-        self.bindir, self.data, self.run = bindir, work / name, work / f"{name}-run"
+    def __init__(self, work, bindir, name="primary", fsync=False, scale=20):
+        self.bindir, self.scale, self.data, self.run = bindir, scale, work / name, work / f"{name}-run"
         self.log, self.port = work / f"{name}.log", free_port()
         self.user = []
         self.data.mkdir(mode=0o700)
@@ -87,7 +87,7 @@ class Primary:
                 self.call("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
 
     def sql(self, *texts):
-        command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", f"{self.conninfo} dbname=postgres"]
+        command = [self.bindir / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", f"{self.conninfo} dbname=postgres"]
         for text in texts:
             command += ["-c", text]
         return subprocess.run(command, env=clean_environment(), stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
@@ -95,10 +95,13 @@ class Primary:
     def pgbench(self, *args):
         return self.call("pgbench", *args, f"{self.conninfo} dbname=postgres")
 
+    def fill(self):
+        self.pgbench("-i", "-q", "-s", self.scale)
+
     def generate(self, megabytes):
         """WAL of pgbench: full pages at first, small records later. The slot keeps it; the end of what is
         received lies a little before the end of the WAL, so that it is there at once."""
-        self.pgbench("-i", "-q", "-s", "20")
+        self.fill()
         self.sql("checkpoint", "select pg_create_physical_replication_slot('origin', true)")
         self.begin = self.sql("select restart_lsn from pg_replication_slots")
         whole = megabytes << 20

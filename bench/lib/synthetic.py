@@ -78,7 +78,7 @@ def idle(programs, who, work, seconds):
             sender(programs, bytes=SEGMENT + MESSAGE, start=lsn(SEGMENT)) as (_, where), \
             running([*command, "-D", folder, "-d", where], stdout=log, stderr=log) as process:
         wait_until(lambda: any(len(p.name) == 24 for p in folder.iterdir()), "the first segment")
-        time.sleep(2)  # what follows it is flushed by then
+        time.sleep(1.5)  # what follows it is flushed by then
         before = spent(process.pid)
         time.sleep(seconds)
         after = spent(process.pid)
