@@ -24,6 +24,26 @@ shared_buffers = 256MB
 max_connections = 120
 """
 
+# The transaction of pgbench -N without a client to wait for: ten times as much WAL in the same time.
+LOAD = """
+create procedure load(transactions int, scale int) language plpgsql as $$
+declare
+    account int;
+    delta int;
+begin
+    for i in 1..transactions loop
+        account := 1 + floor(random() * 100000 * scale);
+        delta := floor(random() * 10001) - 5000;
+        update pgbench_accounts set abalance = abalance + delta where aid = account;
+        perform abalance from pgbench_accounts where aid = account;
+        insert into pgbench_history (tid, bid, aid, delta, mtime)
+            values (1 + floor(random() * 10 * scale), 1 + floor(random() * scale), account, delta, current_timestamp);
+        commit;
+    end loop;
+end
+$$
+"""
+
 
 class Primary:
     """fsync is off where the primary's own disk is not what is measured."""
@@ -99,14 +119,16 @@ class Primary:
         self.pgbench("-i", "-q", "-s", self.scale)
 
     def generate(self, megabytes):
-        """WAL of pgbench: full pages at first, small records later. The slot keeps it; the end of what is
+        """WAL of pgbench -N: full pages at first, small records later. The slot keeps it; the end of what is
         received lies a little before the end of the WAL, so that it is there at once."""
         self.fill()
-        self.sql("checkpoint", "select pg_create_physical_replication_slot('origin', true)")
+        self.sql(LOAD, "checkpoint", "select pg_create_physical_replication_slot('origin', true)")
         self.begin = self.sql("select restart_lsn from pg_replication_slots")
         whole = megabytes << 20
+        script = self.run / "load.sql"
+        script.write_text(f"set synchronous_commit = off;\ncall load({min(megabytes * 50, 50000)}, {self.scale});\n")
         while self.behind() < whole:
-            self.pgbench("-n", "-N", "-c", "4", "-T", "5" if megabytes > 100 else "1")
+            self.pgbench("-n", "-f", script, "-c", "2", "-t", "1")
             if self.behind() < whole // 2:
                 self.sql("checkpoint")  # full pages again, as a busy server writes them
         self.end = self.sql("select pg_switch_wal()")
@@ -114,7 +136,7 @@ class Primary:
         self.bytes = int(self.sql(f"select '{self.end}'::pg_lsn - '{self.begin}'::pg_lsn"))
 
     def behind(self):
-        return int(self.sql(f"select pg_current_wal_flush_lsn() - '{self.begin}'::pg_lsn"))
+        return int(self.sql(f"select pg_current_wal_insert_lsn() - '{self.begin}'::pg_lsn"))
 
     def wal_files(self):
         return sorted((self.data / "pg_wal").glob("0*"))

@@ -21,9 +21,13 @@ def clean_environment():
 
 def end_on_signals():
     """SIGTERM and SIGHUP unwind like SIGINT, so that every `finally` stops its server."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
     def leave(number, _):
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)  # once: cleaning up is not interrupted
         sys.exit(128 + number)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in numbers:
         signal.signal(number, leave)
 
 
