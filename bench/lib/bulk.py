@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lib.process import fresh_folder, tell
 from lib.programs import PG_RECEIVEWAL, WALRX
-from lib.stats import ratio, summarise, turns
+from lib.stats import lower, ratio, summarise, turns
 
 READER, DISK = "discarding reader", "disk"
 
@@ -84,6 +84,5 @@ def compare(row, ceilings):
     reader = row.get(READER, ceilings[READER])
     if peer:
         row["ratio"] = {key: ratio(ours[key], peer[key]) for key in ("mb_per_s", "cpu_s", "output_mb", "memory_mb")}
-    lower = min(reader["mb_per_s"]["median"], ceilings[DISK]["mb_per_s"]["median"])
-    row["share_of_ceiling"] = ours["mb_per_s"]["median"] / lower
+    row["share_of_ceiling"] = ratio(ours["mb_per_s"], lower(reader["mb_per_s"], ceilings[DISK]["mb_per_s"]))
     row["cpu_to_reader"] = ratio(ours["cpu_s"], reader["cpu_s"])

@@ -3,11 +3,13 @@
 
 
 def number(value, digits=2):
-    return "" if value is None else f"{value:.{digits}f}"
+    return f"{value:.{digits}f}"
 
 
 def between(figure, digits=2):
     """The median, and what it varied between."""
+    if figure is None:
+        return ""
     return f"{figure['median']:.{digits}f} ({figure['min']:.{digits}f} .. {figure['max']:.{digits}f})"
 
 
@@ -22,11 +24,11 @@ def bulk_tables(bulk):
     rows = []
     for mode, row in bulk.items():
         if "share_of_ceiling" in row:
-            it = row.get("ratio", {})
-            rows.append([mode, number(it.get("mb_per_s")), number(it.get("cpu_s")), number(it.get("output_mb")),
-                         f"{100 * row['share_of_ceiling']:.0f} %", number(row["cpu_to_reader"])])
+            peer = row.get("ratio", {})
+            rows.append([mode, *(between(peer.get(key)) for key in ("mb_per_s", "cpu_s", "output_mb")),
+                         between(row["share_of_ceiling"]), between(row["cpu_to_reader"])])
     yield ("walrx to pg_receivewal, and to the ceilings",
-           ["", "throughput", "CPU", "output", "of the lower ceiling", "CPU to the reader"], rows)
+           ["", "throughput", "CPU", "output", "throughput to the lower ceiling", "CPU to the reader"], rows)
 
 
 def startup_tables(startup):
@@ -42,7 +44,7 @@ def standby_tables(standby):
             if who != "ratio":
                 rows.append([clients, who, between(it["tps"], 0), number(it["latency_ms"]["median"], 3),
                              number(it["cpu_us_per_commit"]["median"], 1)])
-        rows.append([clients, "ratio", number(row["ratio"]["tps"]), "", number(row["ratio"]["cpu_us_per_commit"])])
+        rows.append([clients, "ratio", between(row["ratio"]["tps"]), "", between(row["ratio"]["cpu_us_per_commit"])])
     yield "As the only synchronous standby", ["clients", "standby", "tps", "latency ms", "CPU us a commit"], rows
 
 
@@ -50,7 +52,7 @@ def latency_tables(latency):
     rows = [[who, between(it["flush_p50_us"], 0), between(it["flush_p99_us"], 0), number(it["cpu_s"]["median"], 3)]
             for who, it in latency.items() if isinstance(it, dict) and "flush_p50_us" in it and who != "ratio"]
     it = latency["ratio"]
-    rows.append(["ratio", number(it["flush_p50_us"]), number(it["flush_p99_us"]), number(it["cpu_s"])])
+    rows.append(["ratio", between(it["flush_p50_us"]), between(it["flush_p99_us"]), between(it["cpu_s"])])
     title = f"One commit: {latency['messages_per_s']} messages of {latency['message_bytes']} bytes a second"
     yield title, ["", "flush p50 us", "flush p99 us", "CPU s"], rows
 
@@ -61,7 +63,8 @@ def idle_tables(idle):
 
 
 def target_tables(targets):
-    rows = [[it["name"], it["aim"], f"{it['figure']:.3g}{it['unit']}", "yes" if it["reached"] else "**no**"]
+    rows = [[it["name"], it["aim"], f"{it['figure']:.3g}{it['unit']} ({it['low']:.3g} .. {it['high']:.3g})",
+             "yes" if it["reached"] else "**no**"]
             for it in targets]
     yield "Targets", ["", "aim", "measured", "reached"], rows
 

@@ -14,8 +14,16 @@ def summarise(runs):
 
 
 def ratio(over, under):
-    """Of two medians; None when there is nothing to divide by."""
-    return over["median"] / under["median"] if under["median"] else None
+    """Of two spreads, round by round: what slows a round down does so to both. None when there is nothing
+    to divide by."""
+    if not all(under["all"]):
+        return None
+    return spread(a / b for a, b in zip(over["all"], under["all"], strict=True))
+
+
+def lower(one, other):
+    """The lower of two, in each round."""
+    return spread(map(min, one["all"], other["all"]))
 
 
 def turns(cases, count):
