@@ -11,6 +11,7 @@
 #include "walrx/proto/copydata.h"
 #include "walrx/proto/frame.h"
 #include "walrx/proto/result.h"
+#include "walrx/proto/walpage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,11 @@
 
 #define SAMPLES 65536    /* latency samples kept, the newest */
 #define OUTSTANDING 4096 /* messages whose flush is awaited */
-#define PAGE_SLACK (2 * (size_t)8192)
+#define WINDOW (SENDER_MESSAGE_MAX + 2 * (size_t)WAL_PAGE_SIZE)
+#define MESSAGE_HEADER (FRAME_COPY_DATA_HEADER + COPY_WAL_HEADER_SIZE)
+/* Small messages leave together, so that their system calls do not limit what is measured. */
+#define BATCH ((size_t)64 * 1024)
+#define OUT_SIZE (BATCH + MESSAGE_HEADER + SENDER_MESSAGE_MAX)
 
 typedef struct Awaited {
     Lsn end;
@@ -37,9 +42,13 @@ typedef struct Session {
     SenderReport *report;
     uint8_t in[FRAME_MAX_CLIENT_MESSAGE + 1];
     size_t in_length;
-    uint8_t *out; /* one CopyData message, with room for whole pages around it */
+    uint8_t *pages; /* WAL from window_start to window_end */
+    Lsn window_start;
+    Lsn window_end;
+    uint8_t *out; /* CopyData messages: what is sent of them, and how much there is */
     size_t out_at;
     size_t out_length;
+    Lsn began; /* what the receiver asked for */
     Lsn position;
     Lsn end; /* where WAL ends at last */
     uint64_t began_us;
@@ -179,6 +188,7 @@ static bool answer(Session *session, const char *text, bool *ret_streaming, Erro
         answer_row(&writer, slot_names, &row, "READ_REPLICATION_SLOT");
         break;
     case COMMAND_START_PHYSICAL:
+        session->began = command.start;
         session->position = command.start;
         *ret_streaming = true;
         frame_copy_both(&writer);
@@ -218,54 +228,75 @@ static bool talk(Session *session, Error *err)
     return true;
 }
 
-/* How far WAL exists by now. */
+/* How far WAL exists by now. With a rate it grows by whole messages, as it does under a server that
+ * flushes commits of that size. */
 static Lsn available(const Session *session, uint64_t now)
 {
-    uint64_t rate = session->config->rate;
-    if (rate == 0)
+    const SenderConfig *config = session->config;
+    if (config->rate == 0 || session->began >= session->end)
         return session->end;
-    uint64_t grown = (uint64_t)((double)rate * (double)(now - session->began_us) / 1e6);
-    Lsn start = session->config->start;
-    return session->end - start < grown ? session->end : start + grown;
+    uint64_t grown = (uint64_t)((double)config->rate * (double)(now - session->began_us) / 1e6);
+    if (grown >= session->end - session->began)
+        return session->end;
+    return session->began + grown - grown % config->message_size;
 }
 
-static void prepare_message(Session *session, Lsn until, uint64_t now)
+/* The pages of [position, position + length), generated unless they are there from before. */
+static const uint8_t *wal_at(Session *session, Lsn position, size_t length)
 {
-    Lsn position = session->position;
-    size_t length = (size_t)(until - position);
+    if (position < session->window_start || position + length > session->window_end) {
+        session->window_start = position - position % WAL_PAGE_SIZE;
+        session->window_end = session->window_start + WINDOW;
+        walgen_pages(session->gen, session->window_start, session->pages, WINDOW);
+    }
+    return session->pages + (position - session->window_start);
+}
+
+static void append_message(Session *session, Lsn until, uint64_t now)
+{
+    size_t length = (size_t)(until - session->position);
     if (length > session->config->message_size)
         length = session->config->message_size;
-    Lsn first = position - position % 8192;
-    Lsn last = (position + length + 8191) / 8192 * 8192;
-    size_t header = FRAME_COPY_DATA_HEADER + COPY_WAL_HEADER_SIZE;
-    /* Pages go where their bytes belong; the headers then cover what lies in front. */
-    uint8_t *body = session->out + PAGE_SLACK;
-    walgen_pages(session->gen, first, body, (size_t)(last - first));
-    uint8_t *data = body + (position - first);
-    uint8_t *start = data - header;
-    Writer writer = writer_over(start, header);
+    uint8_t *start = session->out + session->out_length;
+    Writer writer = writer_over(start, MESSAGE_HEADER);
     frame_copy_data_header(&writer, COPY_WAL_HEADER_SIZE + length);
     write_u8(&writer, COPY_WAL_DATA);
-    write_u64_be(&writer, position);
+    write_u64_be(&writer, session->position);
     write_u64_be(&writer, until);
     write_u64_be(&writer, (uint64_t)pg_now());
-    session->out_at = (size_t)(start - session->out);
-    session->out_length = header + length;
-    session->position = position + length;
+    memcpy(start + MESSAGE_HEADER, wal_at(session, session->position, length), length);
+    session->out_length += MESSAGE_HEADER + length;
+    session->position += length;
     session->report->messages++;
     session->report->sent_bytes += length;
-    session->next_message_us = now + session->config->pause_ms * 1000;
     if (session->awaited_count < OUTSTANDING) {
         size_t at = (session->awaited_head + session->awaited_count++) % OUTSTANDING;
         session->awaited[at] = (Awaited){.end = session->position, .sent_us = now};
     }
 }
 
+/* One message, or as many small ones as make a batch when no pause is asked for between them. */
+static void prepare_messages(Session *session, Lsn until, uint64_t now)
+{
+    session->out_at = 0;
+    do
+        append_message(session, until, now);
+    while (session->config->pause_ms == 0 && session->position < until &&
+           session->out_length < BATCH);
+    session->next_message_us = now + session->config->pause_ms * 1000;
+}
+
+static bool blocked(const Session *session)
+{
+    return session->out_at < session->out_length;
+}
+
 /* Sends what the socket takes. */
 static bool push(Session *session, Error *err)
 {
-    while (session->out_length > 0) {
-        ssize_t n = write(session->fd, session->out + session->out_at, session->out_length);
+    while (blocked(session)) {
+        ssize_t n = write(session->fd, session->out + session->out_at,
+                          session->out_length - session->out_at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
@@ -273,7 +304,6 @@ static bool push(Session *session, Error *err)
         if (n <= 0)
             return gone(err);
         session->out_at += (size_t)n;
-        session->out_length -= (size_t)n;
     }
     return true;
 }
@@ -337,14 +367,42 @@ static bool pull(Session *session, bool *ret_over, Error *err)
     return true;
 }
 
-/* How long poll may sleep: until WAL grows again (a millisecond), or the pause is over. */
-static int patience(const Session *session, uint64_t now)
+/* Microseconds until there is something to send: WAL has grown by a message, or the pause is over.
+ */
+static uint64_t patience(const Session *session, Lsn until, uint64_t now)
 {
-    if (session->position >= session->end)
-        return -1;
     if (session->next_message_us > now)
-        return (int)((session->next_message_us - now + 999) / 1000);
-    return 1;
+        return session->next_message_us - now;
+    if (until > session->position)
+        return 0;
+    double next = (double)(until - session->began + session->config->message_size);
+    uint64_t when = session->began_us + (uint64_t)(next * 1e6 / (double)session->config->rate) + 1;
+    return when > now ? when - now : 0;
+}
+
+/* Waits for the client, and for the socket or the time to send more. *ret_readable: read it. */
+static void wait_for_work(const Session *session, Lsn until, uint64_t now, bool *ret_readable)
+{
+    bool full = blocked(session);
+    struct pollfd polled = {.fd = session->fd, .events = (short)(POLLIN | (full ? POLLOUT : 0))};
+    uint64_t us = full ? 0 : patience(session, until, now);
+    struct timespec timeout = {.tv_sec = (time_t)(us / 1000000),
+                               .tv_nsec = (long)(us % 1000000) * 1000};
+    bool forever = full || session->position >= session->end;
+    *ret_readable =
+        ppoll(&polled, 1, forever ? NULL : &timeout, NULL) > 0 && (polled.revents & ~POLLOUT) != 0;
+}
+
+/* The client ended COPY: what it will read first is the rest of a message that was begun. */
+static bool finish_message(Session *session, Error *err)
+{
+    while (blocked(session)) {
+        struct pollfd polled = {.fd = session->fd, .events = POLLOUT};
+        (void)poll(&polled, 1, -1);
+        if (!push(session, err))
+            return false;
+    }
+    return true;
 }
 
 static bool stream(Session *session, Error *err)
@@ -354,21 +412,19 @@ static bool stream(Session *session, Error *err)
         return gone(err);
     session->began_us = now_us();
     while (!over) {
+        bool readable;
         uint64_t now = now_us();
         Lsn until = available(session, now);
-        bool due = until > session->position && now >= session->next_message_us;
-        if (session->out_length == 0 && due)
-            prepare_message(session, until, now);
+        if (!blocked(session)) {
+            session->out_length = 0;
+            session->out_at = 0;
+            if (until > session->position && now >= session->next_message_us)
+                prepare_messages(session, until, now);
+        }
         if (!push(session, err))
             return false;
-        bool blocked = session->out_length > 0;
-        struct pollfd polled = {.fd = session->fd,
-                                .events = (short)(POLLIN | (blocked ? POLLOUT : 0))};
-        int timeout = blocked ? -1 : patience(session, now);
-        if (!blocked && due)
-            timeout = 0;
-        if (poll(&polled, 1, timeout) > 0 && (polled.revents & ~POLLOUT) != 0 &&
-            !pull(session, &over, err))
+        wait_for_work(session, until, now, &readable);
+        if (readable && !pull(session, &over, err))
             return false;
     }
     return true;
@@ -414,9 +470,10 @@ bool sender_session(int fd, const SenderConfig *config, const WalGen *gen, Sende
         return error_set(err, ERROR_MEMORY, "out of memory for a session");
     *session = (Session){.fd = fd, .config = config, .gen = gen, .report = report};
     session->end = config->start + config->bytes;
-    session->out = malloc(SENDER_MESSAGE_MAX + 2 * PAGE_SLACK);
+    session->out = malloc(OUT_SIZE);
+    session->pages = malloc(WINDOW);
     session->samples = calloc(SAMPLES, sizeof(session->samples[0]));
-    bool ok = session->out != NULL && session->samples != NULL;
+    bool ok = session->out != NULL && session->pages != NULL && session->samples != NULL;
     if (!ok)
         (void)error_set(err, ERROR_MEMORY, "out of memory for a session");
     ok = ok && greet(session, err) && talk(session, err);
@@ -424,12 +481,13 @@ bool sender_session(int fd, const SenderConfig *config, const WalGen *gen, Sende
         report->streamed = true;
         ok = stream(session, err);
         summarise(session);
-        if (ok && session->out_length == 0)
+        if (ok && finish_message(session, err))
             say_goodbye(session);
     } else if (err->class == ERROR_STOPPED) {
         ok = true;
     }
     free(session->out);
+    free(session->pages);
     free(session->samples);
     free(session);
     return ok;

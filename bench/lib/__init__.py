@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What the programs in bench/ share: servers, runs, statistics, reports."""
