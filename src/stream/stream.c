@@ -348,6 +348,7 @@ static void end_copy(Stream *stream)
     Receiver *receiver = stream->receiver;
     uint64_t deadline = clock_monotonic_ms() + END_COPY_TIMEOUT_MS;
     Error ignored;
+    connection_release(receiver->connection); /* what the ring had no room for comes again */
     if (!connection_end_copy(receiver->connection, &ignored))
         return;
     for (;;) {
