@@ -43,7 +43,7 @@ static bool count(void *context, const void *data, size_t length, Error *err)
 static bool compress_input(MicroState *state, uint64_t *ret_amount, Error *err)
 {
     const MicroInput *input = state->input;
-    Encoder *encoder = encoder_new(state->spec, input->length, err);
+    Encoder *encoder = encoder_new(state->spec, input->length, CODEC_MEMORY_ANY, err);
     bool ok = encoder != NULL;
     state->packed_length = 0;
     for (size_t at = 0; ok && at < input->length; at += PIECE) {

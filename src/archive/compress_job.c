@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See compress_job.h. Order: temporary copy, fdatasync, read back and compare, final name,
- * directory, and only then the raw file goes.
+ * See compress_job.h. Order: temporary copy, fdatasync, check, final name, directory, and only then
+ * the raw file goes.
+ *
+ * What the check has to find: a codec that makes something else than the content, and memory that
+ * changed on the way. Decoding the encoder's output right after it was handed to the file finds
+ * both, while it is still in the processor's cache. A copy that replaces a durable file is held to
+ * more: it is read from its file, which O_DIRECT makes a read from the disk.
  */
 #include "compress_job.h"
+
+#include "copy_file.h"
 
 #include "walrx/archive/segment_file.h"
 #include "walrx/os/durable.h"
@@ -14,93 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOB_CHUNK ((size_t)1024 * 1024)
+#define JOB_CHUNK ((size_t)256 * 1024)
 
-typedef struct Output {
-    const Dir *dir;
-    const char *name;
-    int fd;
-    uint64_t offset;
-} Output;
-
-static bool write_output(void *context, const void *data, size_t length, Error *err)
-{
-    Output *output = context;
-    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
-    if (length > 0 &&
-        !file_write_at(output->dir, output->name, output->fd, &part, 1, output->offset, err))
-        return false;
-    output->offset += length;
-    return true;
-}
-
-/* Takes the next piece of the input: a view into memory, or a chunk of the file. */
-static bool next_piece(const Archive *archive, const CompressInput *input, int fd, uint64_t offset,
-                       uint8_t *chunk, const uint8_t **ret_piece, size_t *ret_length, Error *err)
-{
-    uint64_t left = input->length - offset;
-    size_t wanted = left < JOB_CHUNK ? (size_t)left : JOB_CHUNK;
-    size_t count;
-    *ret_length = wanted;
-    if (input->memory != NULL) {
-        *ret_piece = input->memory + offset;
-        return true;
-    }
-    *ret_piece = chunk;
-    if (!file_read_at(&archive->dir, input->raw, fd, chunk, wanted, offset, &count, err))
-        return false;
-    return count == wanted ||
-           error_set(err, ERROR_STORAGE,
-                     "file \"%s/%s\" ends after %" PRIu64 " of %" PRIu64 " bytes",
-                     archive->dir.path, input->raw, offset + count, input->length);
-}
-
-static bool go_on(const atomic_bool *abort, Error *err)
-{
-    return abort == NULL || !atomic_load(abort) ||
-           error_set(err, ERROR_STOPPED, "compression was interrupted");
-}
-
-static bool encode_input(const Archive *archive, const CompressInput *input, int fd,
-                         Encoder *encoder, Output *output, uint8_t *chunk, const atomic_bool *abort,
-                         uint32_t *ret_crc, Error *err)
-{
-    uint32_t crc = CRC32C_INIT;
-    for (uint64_t offset = 0; offset < input->length;) {
-        const uint8_t *piece;
-        size_t length;
-        if (!go_on(abort, err) ||
-            !next_piece(archive, input, fd, offset, chunk, &piece, &length, err))
-            return false;
-        if (input->memory == NULL)
-            crc = crc32c_update(crc, piece, length);
-        if (!encoder_write(encoder, piece, length, write_output, output, err))
-            return false;
-        offset += length;
-    }
-    *ret_crc = crc32c_final(crc);
-    return go_on(abort, err) && encoder_finish(encoder, write_output, output, err);
-}
-
-static bool encode_file(const Archive *archive, CompressSpec spec, const CompressInput *input,
-                        Output *output, const atomic_bool *abort, uint32_t *ret_crc, Error *err)
-{
-    int fd = -1;
-    if (input->memory == NULL && !file_open(&archive->dir, input->raw, FILE_READ, &fd, err))
-        return false;
-    Encoder *encoder = encoder_new(spec, input->length, err);
-    uint8_t *chunk = input->memory == NULL ? malloc(JOB_CHUNK) : NULL;
-    bool ok = encoder != NULL;
-    if (ok && chunk == NULL && input->memory == NULL)
-        ok = error_set(err, ERROR_MEMORY, "out of memory while compressing \"%s\"", input->raw);
-    ok = ok && encode_input(archive, input, fd, encoder, output, chunk, abort, ret_crc, err) &&
-         durable_file(output->dir, output->name, output->fd, err);
-    free(chunk);
-    encoder_free(encoder);
-    file_close(&archive->dir, fd);
-    return ok;
-}
-
+/* Decoded bytes that must be those of the memory. */
 typedef struct Comparison {
     const uint8_t *memory;
     uint64_t length;
@@ -115,6 +38,115 @@ static bool compare_piece(void *context, const void *data, size_t length, Error 
         return error_set(err, ERROR_STOPPED, "different");
     comparison->position += length;
     return true;
+}
+
+/* Where the encoder's output goes. */
+typedef struct Output {
+    const Archive *archive;
+    const CompressWay *way;
+    CopyFile copy;
+    Decoder *decoder; /* NULL: the check comes later, from the file */
+    Comparison comparison;
+} Output;
+
+static bool not_the_same(const Archive *archive, const char *temporary, Error *err)
+{
+    error_set(err, ERROR_STORAGE,
+              "the compressed copy \"%s/%s\" does not read back to the same bytes",
+              archive->private.path, temporary);
+    return error_hint(err, "Check the memory and the disk of this machine. The copy is not used.");
+}
+
+static bool go_on(const CompressWay *way, Error *err)
+{
+    bool stop = (way->abort != NULL && atomic_load(way->abort)) ||
+                (way->withdrawn != NULL && atomic_load(way->withdrawn));
+    return !stop || error_set(err, ERROR_STOPPED, "compression was interrupted");
+}
+
+static bool take_output(void *context, const void *data, size_t length, Error *err)
+{
+    Output *output = context;
+    if (!go_on(output->way, err) || !copy_write(&output->copy, data, length, err))
+        return false;
+    if (output->decoder == NULL ||
+        decoder_write(output->decoder, data, length, compare_piece, &output->comparison, err))
+        return true;
+    return err->class == ERROR_MEMORY ? false
+                                      : not_the_same(output->archive, output->copy.name, err);
+}
+
+/* The last of the check along the way: is the copy whole? */
+static bool end_check(Output *output, Error *err)
+{
+    if (output->decoder == NULL || (decoder_finish(output->decoder, err) &&
+                                    output->comparison.position == output->comparison.length))
+        return true;
+    return not_the_same(output->archive, output->copy.name, err);
+}
+
+static bool read_chunk(const Archive *archive, const CompressInput *input, int fd, uint64_t offset,
+                       uint8_t *chunk, size_t wanted, Error *err)
+{
+    size_t count;
+    if (!file_read_at(&archive->dir, input->raw, fd, chunk, wanted, offset, &count, err))
+        return false;
+    return count == wanted ||
+           error_set(err, ERROR_STORAGE,
+                     "file \"%s/%s\" ends after %" PRIu64 " of %" PRIu64 " bytes",
+                     archive->dir.path, input->raw, offset + count, input->length);
+}
+
+static bool encode_chunks(const Archive *archive, const CompressInput *input, int fd,
+                          Encoder *encoder, Output *output, uint8_t *chunk, uint32_t *ret_crc,
+                          Error *err)
+{
+    uint32_t crc = CRC32C_INIT;
+    for (uint64_t offset = 0; offset < input->length;) {
+        uint64_t left = input->length - offset;
+        size_t length = left < JOB_CHUNK ? (size_t)left : JOB_CHUNK;
+        if (!go_on(output->way, err) || !read_chunk(archive, input, fd, offset, chunk, length, err))
+            return false;
+        crc = crc32c_update(crc, chunk, length);
+        if (!encoder_write(encoder, chunk, length, take_output, output, err))
+            return false;
+        offset += length;
+    }
+    *ret_crc = crc32c_final(crc);
+    return encoder_finish(encoder, take_output, output, err);
+}
+
+static bool encode_file(const Archive *archive, const CompressInput *input, Encoder *encoder,
+                        Output *output, uint32_t *ret_crc, Error *err)
+{
+    int fd;
+    if (!file_open(&archive->dir, input->raw, FILE_READ, &fd, err))
+        return false;
+    uint8_t *chunk = malloc(JOB_CHUNK);
+    bool ok = chunk != NULL ||
+              error_set(err, ERROR_MEMORY, "out of memory while compressing \"%s\"", input->raw);
+    ok = ok && encode_chunks(archive, input, fd, encoder, output, chunk, ret_crc, err);
+    free(chunk);
+    file_close(&archive->dir, fd);
+    return ok;
+}
+
+static bool encode(const Archive *archive, const CompressWay *way, const CompressInput *input,
+                   Output *output, uint32_t *ret_crc, Error *err)
+{
+    bool check_now = input->raw == NULL;
+    Encoder *encoder = encoder_new(way->spec, input->length, way->memory, err);
+    if (encoder != NULL && check_now)
+        output->decoder = decoder_new(way->spec.method, err);
+    bool ok = encoder != NULL && (!check_now || output->decoder != NULL) && go_on(way, err);
+    if (ok)
+        ok = input->memory != NULL
+                 ? encoder_write_whole(encoder, input->memory, take_output, output, err)
+                 : encode_file(archive, input, encoder, output, ret_crc, err);
+    encoder_free(encoder);
+    ok = ok && end_check(output, err) && copy_finish(&output->copy, err);
+    decoder_free(output->decoder);
+    return ok;
 }
 
 /* Does a compressed file hold exactly the bytes of the input? `crc`: of an input that is a file. */
@@ -140,24 +172,28 @@ void compress_job_temporary(const char *packed, char buffer[COMPRESS_TEMP_SIZE])
     (void)snprintf(buffer, COMPRESS_TEMP_SIZE, "%s%s", packed, ARCHIVE_TEMP_SUFFIX);
 }
 
-bool compress_job_write(const Archive *archive, CompressSpec spec, const CompressInput *input,
-                        const char *packed, const atomic_bool *abort, uint32_t *ret_crc, Error *err)
+bool compress_job_write(const Archive *archive, const CompressWay *way, const CompressInput *input,
+                        const char *packed, uint32_t *ret_crc, Error *err)
 {
     char temporary[COMPRESS_TEMP_SIZE];
-    Output output = {.dir = &archive->private, .name = temporary, .fd = -1};
+    Output output = {
+        .archive = archive,
+        .way = way,
+        .comparison = {.memory = input->memory, .length = input->length},
+    };
     bool same;
     compress_job_temporary(packed, temporary);
-    bool ok = file_open(&archive->private, temporary, FILE_CREATE, &output.fd, err) &&
-              encode_file(archive, spec, input, &output, abort, ret_crc, err);
-    file_close(&archive->private, output.fd);
-    if (!ok || !check_copy(&archive->private, temporary, spec.method, input, *ret_crc, &same, err))
+    bool ok = copy_open(&output.copy, &archive->private, temporary, err) &&
+              encode(archive, way, input, &output, ret_crc, err);
+    copy_close(&output.copy);
+    if (!ok || input->raw == NULL)
+        return ok;
+    if (!check_copy(&archive->private, temporary, way->spec.method, input, *ret_crc, &same, err))
         return false;
-    return same || error_set(err, ERROR_STORAGE,
-                             "the compressed copy \"%s/%s\" does not read back to the same bytes",
-                             archive->private.path, temporary);
+    return same || not_the_same(archive, temporary, err);
 }
 
-static bool publish_copy(const Archive *archive, CompressSpec spec, const CompressInput *input,
+static bool publish_copy(const Archive *archive, const CompressWay *way, const CompressInput *input,
                          const char *packed, uint32_t crc, Error *err)
 {
     char temporary[COMPRESS_TEMP_SIZE];
@@ -168,7 +204,7 @@ static bool publish_copy(const Archive *archive, CompressSpec spec, const Compre
         return false;
     if (!exists)
         return true;
-    if (!check_copy(&archive->dir, packed, spec.method, input, crc, &same, err))
+    if (!check_copy(&archive->dir, packed, way->spec.method, input, crc, &same, err))
         return false;
     if (!same) {
         error_set(err, ERROR_ARCHIVE, "\"%s/%s\" exists with other content than \"%s\"",
@@ -179,11 +215,11 @@ static bool publish_copy(const Archive *archive, CompressSpec spec, const Compre
     return durable_remove(&archive->private, temporary, err);
 }
 
-bool compress_job_run(const Archive *archive, CompressSpec spec, const CompressInput *input,
-                      const char *packed, const atomic_bool *abort, Error *err)
+bool compress_job_run(const Archive *archive, const CompressWay *way, const CompressInput *input,
+                      const char *packed, Error *err)
 {
-    uint32_t crc;
-    return compress_job_write(archive, spec, input, packed, abort, &crc, err) &&
-           publish_copy(archive, spec, input, packed, crc, err) &&
+    uint32_t crc = 0;
+    return compress_job_write(archive, way, input, packed, &crc, err) &&
+           publish_copy(archive, way, input, packed, crc, err) &&
            durable_remove(&archive->dir, input->raw, err);
 }

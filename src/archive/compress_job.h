@@ -12,6 +12,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+typedef struct CompressWay {
+    CompressSpec spec;
+    size_t memory; /* for codec state, see encoder_new */
+    /* Either one, set by another thread, ends the work with ERROR_STOPPED; NULL: never. */
+    const atomic_bool *abort;
+    const atomic_bool *withdrawn;
+} CompressWay;
+
 typedef struct CompressInput {
     const char *raw;       /* the raw file's name in the archive; NULL: there is none */
     const uint8_t *memory; /* the bytes; NULL: they are read from the raw file */
@@ -20,17 +28,21 @@ typedef struct CompressInput {
 
 #define COMPRESS_TEMP_SIZE (WAL_FILE_NAME_SIZE + 8)
 
+/* What a job uses besides codec_memory. */
+#define COMPRESS_JOB_BUFFERS ((size_t)1280 * 1024)
+
 /* The name in .walrx/ under which compress_job_write leaves the copy of `packed`. */
 void compress_job_temporary(const char *packed, char buffer[COMPRESS_TEMP_SIZE]);
 
-/* Makes the durable, read-back copy of `packed` in .walrx/. *abort set by another thread ends the
- * work with ERROR_STOPPED. *ret_crc: CRC-32C of the bytes. */
-bool compress_job_write(const Archive *archive, CompressSpec spec, const CompressInput *input,
-                        const char *packed, const atomic_bool *abort, uint32_t *ret_crc,
-                        Error *err) MUST_CHECK;
+/* Makes the durable, checked copy of `packed` in .walrx/. Where there is a raw file, which the copy
+ * is to replace, the copy is read back from its file; without one the encoder's output is decoded
+ * as it is written, and compared with the memory. *ret_crc: CRC-32C of bytes that came from a file.
+ */
+bool compress_job_write(const Archive *archive, const CompressWay *way, const CompressInput *input,
+                        const char *packed, uint32_t *ret_crc, Error *err) MUST_CHECK;
 
 /* The whole way for a segment that is durable as a raw file: copy, final name, and the raw file
  * goes. When `packed` exists: equal content, only raw goes; other content, ERROR_ARCHIVE and both
  * stay. */
-bool compress_job_run(const Archive *archive, CompressSpec spec, const CompressInput *input,
-                      const char *packed, const atomic_bool *abort, Error *err) MUST_CHECK;
+bool compress_job_run(const Archive *archive, const CompressWay *way, const CompressInput *input,
+                      const char *packed, Error *err) MUST_CHECK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See compressor.h. A ring of jobs under one mutex. Each worker takes the oldest job; the first
- * error stops them all and rings the bell.
+ * See compressor.h. Two queues under one mutex: jobs of the stream, and what a crash left. Each
+ * worker takes the oldest job of the first that has one; the first error stops them all and rings
+ * the bell.
  */
 #include "walrx/archive/compressor.h"
 
@@ -18,10 +19,18 @@
  * or in work. */
 #define LOOK_BACK (QUEUE_SIZE + 64)
 
+/* A ring. */
+typedef struct JobQueue {
+    CompressJob jobs[QUEUE_SIZE];
+    unsigned head; /* oldest job */
+    unsigned count;
+} JobQueue;
+
 struct Compressor {
     /* set once */
     const Archive *archive;
     CompressSpec spec;
+    size_t memory; /* for one worker's codec */
     const Bell *failed_bell;
     pthread_t *threads;
     unsigned thread_count;
@@ -31,15 +40,32 @@ struct Compressor {
     void (*done)(void *context);
     void *done_context;
     pthread_cond_t changed; /* a job came or went, or the end was asked for */
-    CompressJob queue[QUEUE_SIZE];
-    unsigned head;    /* oldest job */
-    unsigned waiting; /* jobs in the queue */
+    JobQueue live;
+    JobQueue leftovers;
     unsigned running;
     bool hurry;
     bool closing;
     bool failed;
     Error error;
 };
+
+static bool queue_put(JobQueue *queue, const CompressJob *job)
+{
+    if (queue->count == QUEUE_SIZE)
+        return false;
+    queue->jobs[(queue->head + queue->count++) % QUEUE_SIZE] = *job;
+    return true;
+}
+
+static bool queue_take(JobQueue *queue, CompressJob *ret)
+{
+    if (queue->count == 0)
+        return false;
+    *ret = queue->jobs[queue->head];
+    queue->head = (queue->head + 1) % QUEUE_SIZE;
+    queue->count--;
+    return true;
+}
 
 static bool do_job(Compressor *compressor, const CompressJob *job, Error *err)
 {
@@ -48,13 +74,17 @@ static bool do_job(Compressor *compressor, const CompressJob *job, Error *err)
     uint32_t crc;
     uint32_t size = compressor->archive->segment_size;
     CompressInput input = {.raw = job->has_raw ? raw : NULL, .memory = job->memory, .length = size};
+    CompressWay way = {
+        .spec = compressor->spec,
+        .memory = compressor->memory,
+        .abort = &compressor->abort,
+        .withdrawn = job->ticket != NULL ? &job->ticket->withdrawn : NULL,
+    };
     wal_segment_name(job->timeline, job->segno, size, WAL_RAW, false, raw);
     wal_segment_name(job->timeline, job->segno, size, compressor->spec.method, false, packed);
     if (job->has_raw)
-        return compress_job_run(compressor->archive, compressor->spec, &input, packed,
-                                &compressor->abort, err);
-    return compress_job_write(compressor->archive, compressor->spec, &input, packed,
-                              &compressor->abort, &crc, err);
+        return compress_job_run(compressor->archive, &way, &input, packed, err);
+    return compress_job_write(compressor->archive, &way, &input, packed, &crc, err);
 }
 
 /* Under the mutex. */
@@ -90,13 +120,14 @@ static void run_job(Compressor *compressor, const CompressJob *job)
 static bool take_job(Compressor *compressor, CompressJob *ret)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    while (compressor->waiting == 0 && !compressor->closing)
+    bool have = false;
+    for (;;) {
+        have = queue_take(&compressor->live, ret) || queue_take(&compressor->leftovers, ret);
+        if (have || compressor->closing)
+            break;
         (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
-    bool have = compressor->waiting > 0;
+    }
     if (have) {
-        *ret = compressor->queue[compressor->head];
-        compressor->head = (compressor->head + 1) % QUEUE_SIZE;
-        compressor->waiting--;
         compressor->running++;
         (void)pthread_cond_broadcast(&compressor->changed);
     }
@@ -113,7 +144,7 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-bool compressor_start(const Archive *archive, CompressSpec spec, unsigned workers,
+bool compressor_start(const Archive *archive, CompressSpec spec, unsigned workers, size_t memory,
                       const Bell *failed, Compressor **ret, Error *err)
 {
     Compressor *compressor = calloc(1, sizeof(*compressor));
@@ -125,6 +156,7 @@ bool compressor_start(const Archive *archive, CompressSpec spec, unsigned worker
     }
     compressor->archive = archive;
     compressor->spec = spec;
+    compressor->memory = memory;
     compressor->failed_bell = failed;
     (void)pthread_mutex_init(&compressor->mutex, NULL);
     (void)pthread_cond_init(&compressor->changed, NULL);
@@ -146,27 +178,25 @@ typedef enum Queued {
     QUEUE_CLOSED, /* a worker failed, or the end was asked for */
 } Queued;
 
-static Queued enqueue(Compressor *compressor, const CompressJob *job, bool wait)
+/* Under the mutex. */
+static Queued enqueue(Compressor *compressor, JobQueue *queue, const CompressJob *job)
 {
-    (void)pthread_mutex_lock(&compressor->mutex);
-    while (wait && compressor->waiting == QUEUE_SIZE && !(compressor->hurry && job->has_raw) &&
-           !compressor->closing && !compressor->failed)
-        (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
-    Queued result = compressor->waiting < QUEUE_SIZE ? QUEUED : QUEUE_FULL;
     if (compressor->closing || compressor->failed)
-        result = QUEUE_CLOSED;
-    if (result == QUEUED) {
-        compressor->queue[(compressor->head + compressor->waiting) % QUEUE_SIZE] = *job;
-        compressor->waiting++;
-        (void)pthread_cond_broadcast(&compressor->changed);
-    }
-    (void)pthread_mutex_unlock(&compressor->mutex);
-    return result;
+        return QUEUE_CLOSED;
+    if (!queue_put(queue, job))
+        return QUEUE_FULL;
+    (void)pthread_cond_broadcast(&compressor->changed);
+    return QUEUED;
 }
 
 bool compressor_submit(Compressor *compressor, const CompressJob *job)
 {
-    Queued result = enqueue(compressor, job, true);
+    (void)pthread_mutex_lock(&compressor->mutex);
+    while (compressor->live.count == QUEUE_SIZE && !(compressor->hurry && job->has_raw) &&
+           !compressor->closing && !compressor->failed)
+        (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
+    Queued result = enqueue(compressor, &compressor->live, job);
+    (void)pthread_mutex_unlock(&compressor->mutex);
     if (result == QUEUE_FULL && job->ticket != NULL)
         atomic_store(&job->ticket->outcome, COMPRESS_DONE); /* as far as its memory goes */
     return result != QUEUE_CLOSED;
@@ -198,10 +228,9 @@ bool compressor_error(Compressor *compressor, Error *ret)
 /* Jobs that are dropped count as failed for whoever lent them memory. */
 static void drop_queue(Compressor *compressor)
 {
-    for (; compressor->waiting > 0; compressor->waiting--) {
-        fill_ticket(compressor, &compressor->queue[compressor->head], COMPRESS_FAILED);
-        compressor->head = (compressor->head + 1) % QUEUE_SIZE;
-    }
+    CompressJob job;
+    while (queue_take(&compressor->live, &job) || queue_take(&compressor->leftovers, &job))
+        fill_ticket(compressor, &job, COMPRESS_FAILED);
 }
 
 static void close_queue(Compressor *compressor, bool drop)
@@ -222,6 +251,32 @@ void compressor_hurry(Compressor *compressor, bool hurry)
     (void)pthread_mutex_unlock(&compressor->mutex);
 }
 
+bool compressor_in_hurry(Compressor *compressor)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    bool hurry = compressor->hurry;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return hurry;
+}
+
+void compressor_withdraw(Compressor *compressor, CompressTicket *ticket)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    atomic_store(&ticket->withdrawn, true);
+    JobQueue *queue = &compressor->live;
+    /* Once around: each job leaves at the head and comes back at the tail, but for this one. */
+    for (unsigned left = queue->count; left > 0; left--) {
+        CompressJob job;
+        (void)queue_take(queue, &job);
+        if (job.ticket == ticket)
+            fill_ticket(compressor, &job, COMPRESS_FAILED);
+        else
+            (void)queue_put(queue, &job);
+    }
+    (void)pthread_cond_broadcast(&compressor->changed);
+    (void)pthread_mutex_unlock(&compressor->mutex);
+}
+
 void compressor_abort(Compressor *compressor)
 {
     atomic_store(&compressor->abort, true);
@@ -231,7 +286,8 @@ void compressor_abort(Compressor *compressor)
 bool compressor_idle(Compressor *compressor)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    bool idle = compressor->waiting == 0 && compressor->running == 0;
+    bool idle =
+        compressor->live.count == 0 && compressor->leftovers.count == 0 && compressor->running == 0;
     (void)pthread_mutex_unlock(&compressor->mutex);
     return idle;
 }
@@ -247,6 +303,14 @@ void compressor_stop(Compressor *compressor)
     (void)pthread_mutex_destroy(&compressor->mutex);
     free(compressor->threads);
     free(compressor);
+}
+
+static bool put_leftover(Compressor *compressor, const CompressJob *job)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    bool queued = enqueue(compressor, &compressor->leftovers, job) == QUEUED;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return queued;
 }
 
 static bool submit_raw_of(Compressor *compressor, const Archive *archive,
@@ -270,7 +334,7 @@ static bool submit_raw_of(Compressor *compressor, const Archive *archive,
         if (!file_status(&archive->dir, name, &exists, &size, err))
             return false;
         CompressJob job = {.timeline = timeline->timeline, .segno = segno, .has_raw = true};
-        if (exists && size == archive->segment_size && enqueue(compressor, &job, false) != QUEUED)
+        if (exists && size == archive->segment_size && !put_leftover(compressor, &job))
             return true; /* receiving must not wait for this: the next start takes the rest */
     }
     return true;
@@ -289,7 +353,7 @@ bool compressor_submit_leftovers(Compressor *compressor, const Archive *archive,
 }
 
 bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeline, SegNo segno,
-                      uint64_t length, Error *err)
+                      uint64_t length, size_t memory, Error *err)
 {
     char raw[WAL_FILE_NAME_SIZE];
     char packed[WAL_FILE_NAME_SIZE];
@@ -298,9 +362,10 @@ bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeli
     wal_segment_name(timeline, segno, archive->segment_size, WAL_RAW, true, raw);
     wal_segment_name(timeline, segno, archive->segment_size, spec.method, true, packed);
     CompressInput input = {.raw = raw, .length = length};
+    CompressWay way = {.spec = spec, .memory = memory};
     if (!file_status(&archive->dir, packed, &exists, &size, err))
         return false;
     /* Merging (partial_expand) takes the compressed one away, so this one never was merged and may
      * hold bytes that the raw one does not. */
-    return exists || compress_job_run(archive, spec, &input, packed, NULL, err);
+    return exists || compress_job_run(archive, &way, &input, packed, err);
 }

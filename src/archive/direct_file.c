@@ -4,29 +4,29 @@
  */
 #include "walrx/archive/direct_file.h"
 
-#include "walrx/os/log.h"
-
 #include <errno.h>
 
-static void turn_off(DirectMode *mode, const Dir *dir)
+static bool open_as(DirectMode *mode, const Dir *dir, const char *name, FileOpen direct,
+                    FileOpen buffered, int *ret_fd, Error *err)
 {
-    mode->off = true;
-    log_line(
-        LOG_INFO, NULL,
-        "the filesystem of \"%s\" does not take O_DIRECT; WAL is written through the page cache",
-        dir->path);
+    if (!mode->off) {
+        if (file_open(dir, name, direct, ret_fd, err))
+            return true;
+        if (err->os_errno != EINVAL)
+            return false;
+        mode->off = true;
+    }
+    return file_open(dir, name, buffered, ret_fd, err);
 }
 
 bool direct_file_open(DirectMode *mode, const Dir *dir, const char *name, int *ret_fd, Error *err)
 {
-    if (!mode->off) {
-        if (file_open(dir, name, FILE_WRITE_DIRECT, ret_fd, err))
-            return true;
-        if (err->os_errno != EINVAL)
-            return false;
-        turn_off(mode, dir);
-    }
-    return file_open(dir, name, FILE_WRITE, ret_fd, err);
+    return open_as(mode, dir, name, FILE_WRITE_DIRECT, FILE_WRITE, ret_fd, err);
+}
+
+bool direct_file_create(DirectMode *mode, const Dir *dir, const char *name, int *ret_fd, Error *err)
+{
+    return open_as(mode, dir, name, FILE_CREATE_DIRECT, FILE_CREATE, ret_fd, err);
 }
 
 bool direct_file_write(DirectMode *mode, const Dir *dir, const char *name, int *fd,
@@ -35,7 +35,7 @@ bool direct_file_write(DirectMode *mode, const Dir *dir, const char *name, int *
     if (!file_write_at(dir, name, *fd, parts, count, offset, err)) {
         if (mode->off || err->os_errno != EINVAL)
             return false;
-        turn_off(mode, dir);
+        mode->off = true;
         file_close(dir, *fd);
         *fd = -1;
         if (!direct_file_open(mode, dir, name, fd, err) ||

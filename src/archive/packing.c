@@ -43,6 +43,7 @@ bool packing_add(Packing *packing, Timeline timeline, SegNo segno, const uint8_t
     segment->segno = segno;
     segment->has_raw = has_raw;
     atomic_store(&segment->ticket.outcome, COMPRESS_PENDING);
+    atomic_store(&segment->ticket.withdrawn, false);
     CompressJob job = {
         .timeline = timeline,
         .segno = segno,
@@ -85,6 +86,13 @@ static bool publish(const Packing *packing, const PackedSegment *segment, Error 
                      archive->dir.path, packed);
 }
 
+/* From its raw file. A worker that failed has told the receiver. */
+static void compress_later(const Packing *packing, const PackedSegment *segment)
+{
+    CompressJob job = {.timeline = segment->timeline, .segno = segment->segno, .has_raw = true};
+    (void)compressor_submit(packing->compressor, &job);
+}
+
 bool packing_retire(Packing *packing, bool *ret_retired, Lsn *ret_end, Error *err)
 {
     PackedSegment *segment = &packing->segments[packing->head];
@@ -95,15 +103,48 @@ bool packing_retire(Packing *packing, bool *ret_retired, Lsn *ret_end, Error *er
     if (outcome == COMPRESS_PENDING)
         return true;
     if (outcome == COMPRESS_FAILED && !segment->has_raw)
-        return interrupted(packing, err);
+        return (packing->withdrawn && !compressor_error(packing->compressor, err)) ||
+               interrupted(packing, err);
     if (!segment->has_raw && !publish(packing, segment, err))
         return false;
+    if (outcome == COMPRESS_FAILED && packing->withdrawn)
+        compress_later(packing, segment);
     *ret_end = segment_start(segment->segno + 1, packing->archive->segment_size);
     *ret_retired = true;
     packing->head = (packing->head + 1) % packing->capacity;
     packing->count--;
     if (!segment->has_raw)
         packing->without_raw--;
+    return true;
+}
+
+void packing_withdraw(Packing *packing)
+{
+    packing->withdrawn = true;
+    for (size_t i = 0; i < packing->count; i++)
+        compressor_withdraw(packing->compressor,
+                            &packing->segments[(packing->head + i) % packing->capacity].ticket);
+}
+
+bool packing_drop(Packing *packing, Lsn *ret_begin, Error *err)
+{
+    const Archive *archive = packing->archive;
+    WalCompression form = compressor_spec(packing->compressor).method;
+    if (packing->count > 0)
+        *ret_begin = segment_start(packing->segments[packing->head].segno, archive->segment_size);
+    packing->withdrawn = false;
+    for (; packing->count > 0; packing->count--, packing->without_raw--) {
+        const PackedSegment *segment = &packing->segments[packing->head];
+        char packed[WAL_FILE_NAME_SIZE];
+        char temporary[COMPRESS_TEMP_SIZE];
+        assert(!segment->has_raw);
+        wal_segment_name(segment->timeline, segment->segno, archive->segment_size, form, false,
+                         packed);
+        compress_job_temporary(packed, temporary);
+        if (!durable_remove(&archive->private, temporary, err))
+            return false;
+        packing->head = (packing->head + 1) % packing->capacity;
+    }
     return true;
 }
 

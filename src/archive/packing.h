@@ -29,6 +29,7 @@ typedef struct Packing {
     size_t head;
     size_t count;
     size_t without_raw; /* of them, how many are not durable yet */
+    bool withdrawn;     /* they are no longer wanted */
 } Packing;
 
 bool packing_init(Packing *packing, const Archive *archive, Compressor *compressor, size_t capacity,
@@ -42,6 +43,12 @@ bool packing_add(Packing *packing, Timeline timeline, SegNo segno, const uint8_t
 /* Takes the oldest segment out when its job is over (*ret_retired), after giving a copy without raw
  * file its final name: then everything up to *ret_end is durable. */
 bool packing_retire(Packing *packing, bool *ret_retired, Lsn *ret_end, Error *err) MUST_CHECK;
+
+/* Nobody waits for the workers any longer: what they have not finished is given up. Once no job is
+ * busy and packing_retire takes nothing more out, packing_drop takes out what is left, all of it
+ * without raw file, and tells where it begins; nothing left, *ret_begin stays. */
+void packing_withdraw(Packing *packing);
+bool packing_drop(Packing *packing, Lsn *ret_begin, Error *err) MUST_CHECK;
 
 /* Is some job still using the ring's memory? */
 bool packing_busy(const Packing *packing);

@@ -15,6 +15,7 @@
 
 #include "walrx/archive/leftover.h"
 #include "walrx/os/durable.h"
+#include "walrx/os/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -91,6 +92,17 @@ static bool examine_leftover(SegmentWriter *writer, Error *err)
     writer->proven_begin = trust.proven_begin;
     writer->proven_end = trust.proven_end;
     return true;
+}
+
+static void tell_buffered(SegmentWriter *writer)
+{
+    if (!writer->mode.off || writer->told_buffered)
+        return;
+    writer->told_buffered = true;
+    log_line(LOG_INFO, NULL,
+             "the filesystem of \"%s\" does not take O_DIRECT: segments are written through the "
+             "page cache",
+             writer->archive->dir.path);
 }
 
 static bool open_segment(SegmentWriter *writer, Error *err)
@@ -218,6 +230,7 @@ bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *er
     if (write_from < end && !write_range(writer, data, data_lsn, write_from, end, err))
         return false;
     writer->position = end;
+    tell_buffered(writer);
     return true;
 }
 

@@ -20,11 +20,15 @@
 #include "walrx/archive/leftover.h"
 #include "walrx/archive/segment_writer.h"
 #include "walrx/base/ring.h"
+#include "walrx/os/clock.h"
 #include "walrx/os/memory.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+
+/* How long finishing waits for the workers when somebody waits for it. */
+#define STORE_PATIENCE_MS 4000
 
 struct Store {
     /* set once */
@@ -43,10 +47,12 @@ struct Store {
     _Atomic Lsn write_goal;     /* the same */
     atomic_bool producer_waits; /* the ring was full: ring the bell when an extent is free */
     atomic_bool failed;
+    atomic_bool packing_now; /* segments are with the workers, or wait for a place there */
     /* store thread only, and the stream thread while at rest */
     SegmentWriter writer;
     Packing packing; /* with `lazy_allowed` */
     bool lazy;       /* nothing of the segment at the writer's position has been written */
+    bool raw_only;   /* until the next start: the workers were not waited for */
     /* under the mutex */
     pthread_mutex_t mutex;
     pthread_cond_t work;
@@ -90,25 +96,43 @@ static void release(Store *store, Lsn end)
         bell_ring(store->bell);
 }
 
+static bool hand_over(Store *store, SegNo segno, bool has_raw, Error *err)
+{
+    Lsn start = segment_start(segno, store->archive->segment_size);
+    atomic_store(&store->packing_now, true);
+    return packing_add(&store->packing, store->writer.timeline, segno, ring_at(&store->ring, start),
+                       has_raw, err);
+}
+
+/* Without memory: the queue may be full. */
+static bool submit_raw(Store *store, Error *err)
+{
+    const SegmentWriter *writer = &store->writer;
+    CompressJob job = {.timeline = writer->timeline, .segno = writer->segno, .has_raw = true};
+    atomic_store(&store->packing_now, true);
+    bool submitted = compressor_submit(store->compressor, &job);
+    atomic_store(&store->packing_now, false);
+    if (submitted)
+        return true;
+    return !compressor_error(store->compressor, err) &&
+           error_set(err, ERROR_STOPPED, "compression was interrupted");
+}
+
 /* A raw segment got its final name: what is left to do about it. */
 static bool pack_raw(Store *store, bool is_new, Error *err)
 {
     const SegmentWriter *writer = &store->writer;
-    if (store->lazy_allowed) {
+    if (store->raw_only)
+        release(store, writer->position);
+    if (store->lazy_allowed && !store->raw_only) {
         store->lazy = true;
-        Lsn start = segment_start(writer->segno, store->archive->segment_size);
         if (is_new)
-            return packing_add(&store->packing, writer->timeline, writer->segno,
-                               ring_at(&store->ring, start), true, err);
+            return hand_over(store, writer->segno, true, err);
         if (store->packing.count == 0)
             release(store, writer->position);
         return true;
     }
-    CompressJob job = {.timeline = writer->timeline, .segno = writer->segno, .has_raw = true};
-    if (!is_new || store->compressor == NULL || compressor_submit(store->compressor, &job))
-        return true;
-    return !compressor_error(store->compressor, err) &&
-           error_set(err, ERROR_STOPPED, "compression was interrupted");
+    return !is_new || store->compressor == NULL || submit_raw(store, err);
 }
 
 static bool end_segment(Store *store, Error *err)
@@ -164,6 +188,8 @@ static bool retire(Store *store, bool *ret_worked, Error *err)
                            ? end
                            : segment_floor(store->writer.position, store->archive->segment_size));
     }
+    if (store->packing.count == 0 && *ret_worked)
+        atomic_store(&store->packing_now, false);
     return true;
 }
 
@@ -182,8 +208,7 @@ static bool take_whole(Store *store, bool *ret_worked, Error *err)
         store->lazy = !*ret_worked;
         return true;
     }
-    if (!packing_add(&store->packing, writer->timeline, segno,
-                     ring_at(&store->ring, writer->position), false, err))
+    if (!hand_over(store, segno, false, err))
         return false;
     writer_skip_segment(writer);
     return true;
@@ -238,23 +263,40 @@ static bool work_once(Store *store, bool *ret_worked, Error *err)
     return ok;
 }
 
-/* Sleeps until somebody pokes the thread. False: it must end. */
-static bool wait_for_poke(Store *store)
+/* Sleeps until somebody pokes the thread, or the deadline. False: it must end. */
+static bool wait_for_poke(Store *store, uint64_t deadline_ms)
 {
+    struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
+                             .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+    int rc = 0;
     (void)pthread_mutex_lock(&store->mutex);
-    while (!store->closing && !store->poked)
-        (void)pthread_cond_wait(&store->work, &store->mutex);
+    while (!store->closing && !store->poked && rc == 0)
+        rc = deadline_ms == UINT64_MAX
+                 ? pthread_cond_wait(&store->work, &store->mutex)
+                 : pthread_cond_clockwait(&store->work, &store->mutex, CLOCK_MONOTONIC, &until);
     store->poked = false;
     bool go_on = !store->closing;
     (void)pthread_mutex_unlock(&store->mutex);
     return go_on;
 }
 
-/* Everything received becomes durable: whole segments by way of the workers, the rest as it is. The
- * ring's memory is free on return. */
+/* The workers took too long, and somebody waits. The segments that are only in memory are written
+ * raw; compressing them from there is then a job like any other. */
+static bool turn_raw(Store *store, Error *err)
+{
+    store->lazy = false;
+    store->raw_only = true;
+    return packing_drop(&store->packing, &store->writer.position, err);
+}
+
+/* Everything received becomes durable: whole segments by way of the workers, in a hurry only for a
+ * while, the rest as it is. The ring's memory is free on return. */
 static bool finish(Store *store, Error *err)
 {
     Lsn published = ring_published(&store->ring);
+    uint64_t deadline_ms = UINT64_MAX;
+    if (store->lazy_allowed && compressor_in_hurry(store->compressor))
+        deadline_ms = clock_monotonic_ms() + STORE_PATIENCE_MS;
     atomic_store(&store->flush_goal, published);
     /* Bytes that arrive again below what was durable before ask for no flush, but must get out. */
     atomic_store(&store->write_goal, published);
@@ -262,8 +304,17 @@ static bool finish(Store *store, Error *err)
         bool worked;
         if (!work_once(store, &worked, err))
             return false;
-        if (!worked && !wait_for_poke(store))
+        if (worked)
+            continue;
+        if (store->packing.withdrawn && !packing_busy(&store->packing)) {
+            if (!turn_raw(store, err))
+                return false;
+        } else if (!wait_for_poke(store, deadline_ms)) {
             return error_set(err, ERROR_STOPPED, "the store was closed");
+        } else if (clock_monotonic_ms() >= deadline_ms) {
+            deadline_ms = UINT64_MAX;
+            packing_withdraw(&store->packing);
+        }
     }
     if (!writer_close(&store->writer, err))
         return false;
@@ -406,11 +457,13 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     writer_start(&store->writer, timeline, lsn, trust);
     /* What an earlier run left of this segment must be compared: it is not kept in memory only. */
     store->lazy = store->lazy_allowed && !trust->exists;
+    store->raw_only = false;
     atomic_store(&store->written, lsn);
     atomic_store(&store->flushed, flushed);
     atomic_store(&store->flush_goal, LSN_INVALID);
     atomic_store(&store->write_goal, LSN_INVALID);
     atomic_store(&store->producer_waits, false);
+    atomic_store(&store->packing_now, false);
     store->at_rest = false;
     (void)pthread_mutex_unlock(&store->mutex);
 }
@@ -456,6 +509,7 @@ StorePositions store_positions(const Store *store)
     positions.written = atomic_load(&store->written);
     positions.received = ring_published(&store->ring);
     positions.failed = atomic_load(&store->failed);
+    positions.packing = atomic_load(&store->packing_now);
     /* Bytes that arrive again are behind what was durable before. */
     if (positions.written < positions.flushed)
         positions.written = positions.flushed;

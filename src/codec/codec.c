@@ -66,7 +66,29 @@ static bool output_flush(CodecOutput *output, CodecSink sink, void *context, Err
     return length == 0 || sink(context, output->data, length, err);
 }
 
-Encoder *encoder_new(CompressSpec spec, uint64_t content_size, Error *err)
+/* codec.c's own share of codec_memory. */
+static size_t buffers_of(const CodecMethod *codec)
+{
+    return codec->encode_capacity + DECODE_CAPACITY;
+}
+
+size_t codec_memory(CompressSpec spec, uint64_t content_size, size_t limit)
+{
+    const CodecMethod *codec = codec_method(spec.method);
+    if (!codec)
+        return 0;
+    size_t buffers = buffers_of(codec);
+    return buffers + codec->memory(spec.level, content_size, limit > buffers ? limit - buffers : 0);
+}
+
+bool codec_is_limited(CompressSpec spec, uint64_t content_size, size_t limit)
+{
+    /* gzip and lz4 have windows of a fixed, small size. */
+    return spec.method == WAL_ZSTD && codec_memory(spec, content_size, limit) <
+                                          codec_memory(spec, content_size, CODEC_MEMORY_ANY);
+}
+
+Encoder *encoder_new(CompressSpec spec, uint64_t content_size, size_t limit, Error *err)
 {
     const CodecMethod *codec = codec_method(spec.method);
     if (!codec) {
@@ -83,7 +105,9 @@ Encoder *encoder_new(CompressSpec spec, uint64_t content_size, Error *err)
         return codec_out_of_memory(err);
     encoder->codec = codec;
     encoder->content_size = content_size;
-    encoder->state = codec->encode_new(spec.level, content_size, err);
+    size_t buffers = buffers_of(codec);
+    encoder->state =
+        codec->encode_new(spec.level, content_size, limit > buffers ? limit - buffers : 0, err);
     if (!encoder->state || !output_new(&encoder->output, codec->encode_capacity, err)) {
         encoder_free(encoder);
         return NULL;
@@ -148,6 +172,21 @@ bool encoder_finish(Encoder *encoder, CodecSink sink, void *context, Error *err)
         return error_set(err, ERROR_ARCHIVE,
                          "only %" PRIu64 " of the announced %" PRIu64 " bytes to compress",
                          encoder->written, encoder->content_size);
+    return encode_all(encoder, &input, true, sink, context, err);
+}
+
+bool encoder_write_whole(Encoder *encoder, const void *data, CodecSink sink, void *context,
+                         Error *err)
+{
+    if (!encoder_usable(encoder, err))
+        return false;
+    CodecInput input = {.data = data, .length = (size_t)encoder->content_size};
+    encoder->over = true;
+    if (encoder->written > 0)
+        return error_set(err, ERROR_USAGE, "this %s encoder has already begun",
+                         encoder->codec->name);
+    if (encoder->codec->encode_stable)
+        encoder->codec->encode_stable(encoder->state);
     return encode_all(encoder, &input, true, sink, context, err);
 }
 

@@ -40,8 +40,13 @@ typedef struct CodecMethod {
     size_t encode_capacity; /* size of the output buffer */
     size_t encode_room;     /* a step needs at least this much of it free */
 
+    /* As codec_memory, without the buffers that are codec.c's. */
+    size_t (*memory)(int level, uint64_t content_size, size_t limit);
     /* NULL and *err on failure. */
-    void *(*encode_new)(int level, uint64_t content_size, Error *err);
+    void *(*encode_new)(int level, uint64_t content_size, size_t limit, Error *err);
+    /* Before the first step: all content will be there in the first one, which has `end`, and stay
+     * in place until the last. NULL: makes no difference. */
+    void (*encode_stable)(void *state);
     /* With `end`, all input is there: *ret_done tells that the frame is complete in the output;
      * called again until then. Without, takes at least one byte of non-empty input or makes output.
      */

@@ -6,12 +6,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#define ZSTD_STATIC_LINKING_ONLY /* parameters and sizes, which the shared library exports too */
 #include <zstd.h>
 #include <zstd_errors.h>
 
 /* The decoder needs a window as large as the frame says, so that is bounded: 128 MB, as the zstd
  * program does unless told otherwise. What walrx writes needs 8 MB at most. */
 #define ZSTD_WINDOW_LOG 27
+/* No smaller window for want of memory: a page image would no longer find the one before. */
+#define ZSTD_WINDOW_LOG_LEAST 17
+#define ZSTD_DECODER_STATE ((size_t)192 * 1024) /* libzstd 1.5.4: 160 kB and tables */
 
 #define ZSTD_HEADER_MAX 18 /* RFC 8878, section 3.1.1: magic and the longest frame header */
 
@@ -39,23 +43,90 @@ static void zstd_encode_free(void *state)
     (void)ZSTD_freeCCtx(state);
 }
 
-static void *zstd_encode_new(int level, uint64_t content_size, Error *err)
+/* What the level means here. Levels 1 and 2 are made for text: they look for matches of 7 and 6
+ * bytes. WAL is full of shorter ones (locators, transaction ids): from 5 bytes on and in a window
+ * of 1 MB the output is 6 % smaller in the same time (docs/decisions/0008). */
+static ZSTD_compressionParameters level_parameters(int level, uint64_t content_size)
+{
+    ZSTD_compressionParameters chosen = ZSTD_getCParams(level, content_size, 0);
+    if (level <= 2 && content_size >= (uint64_t)1 << 20) {
+        chosen.windowLog = 20;
+        chosen.hashLog = 14;
+        chosen.minMatch = 5;
+    }
+    return chosen;
+}
+
+/* Tables larger than the window find nothing more. The chain of the tree strategies has two entries
+ * for a position. */
+static void shrink_window(ZSTD_compressionParameters *chosen)
+{
+    unsigned tree = chosen->strategy >= ZSTD_btlazy2;
+    chosen->windowLog--;
+    if (chosen->hashLog > chosen->windowLog)
+        chosen->hashLog = chosen->windowLog;
+    if (chosen->chainLog > chosen->windowLog + tree)
+        chosen->chainLog = chosen->windowLog + tree;
+}
+
+static size_t memory_of(ZSTD_compressionParameters chosen)
+{
+    return ZSTD_estimateCStreamSize_usingCParams(chosen) +
+           ZSTD_estimateDStreamSize((size_t)1 << chosen.windowLog) + ZSTD_DECODER_STATE;
+}
+
+static ZSTD_compressionParameters fitting_parameters(int level, uint64_t content_size, size_t limit)
+{
+    ZSTD_compressionParameters chosen = level_parameters(level, content_size);
+    while (memory_of(chosen) > limit && chosen.windowLog > ZSTD_WINDOW_LOG_LEAST)
+        shrink_window(&chosen);
+    return chosen;
+}
+
+static size_t zstd_memory(int level, uint64_t content_size, size_t limit)
+{
+    return memory_of(fitting_parameters(level, content_size, limit));
+}
+
+static size_t set_up(ZSTD_CCtx *context, int level, uint64_t content_size, size_t limit)
+{
+    ZSTD_compressionParameters chosen = fitting_parameters(level, content_size, limit);
+    const struct {
+        ZSTD_cParameter name;
+        int value;
+    } settings[] = {
+        {ZSTD_c_compressionLevel, level},        {ZSTD_c_windowLog, (int)chosen.windowLog},
+        {ZSTD_c_hashLog, (int)chosen.hashLog},   {ZSTD_c_chainLog, (int)chosen.chainLog},
+        {ZSTD_c_minMatch, (int)chosen.minMatch}, {ZSTD_c_checksumFlag, 1},
+    };
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        size_t result = ZSTD_CCtx_setParameter(context, settings[i].name, settings[i].value);
+        if (ZSTD_isError(result))
+            return result;
+    }
+    return ZSTD_CCtx_setPledgedSrcSize(context, content_size);
+}
+
+static void *zstd_encode_new(int level, uint64_t content_size, size_t limit, Error *err)
 {
     ZSTD_CCtx *context = ZSTD_createCCtx();
     if (!context)
         return codec_out_of_memory(err);
 
-    size_t result = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
-    if (!ZSTD_isError(result))
-        result = ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-    if (!ZSTD_isError(result))
-        result = ZSTD_CCtx_setPledgedSrcSize(context, content_size);
+    size_t result = set_up(context, level, content_size, limit);
     if (ZSTD_isError(result)) {
         (void)zstd_failure(result, "could not set up zstd: ", err);
         zstd_encode_free(context);
         return NULL;
     }
     return context;
+}
+
+/* The input is then read where it is, not copied into a window first. A library that cannot do that
+ * copies. */
+static void zstd_encode_stable(void *state)
+{
+    (void)ZSTD_CCtx_setParameter(state, ZSTD_c_stableInBuffer, 1);
 }
 
 static bool zstd_encode(void *state, CodecInput *input, CodecOutput *output, bool end,
@@ -149,7 +220,9 @@ const CodecMethod codec_zstd = {
     .magic_size = 4,
     .encode_capacity = (size_t)256 * 1024,
     .encode_room = 1,
+    .memory = zstd_memory,
     .encode_new = zstd_encode_new,
+    .encode_stable = zstd_encode_stable,
     .encode = zstd_encode,
     .encode_free = zstd_encode_free,
     .decode_new = zstd_decode_new,

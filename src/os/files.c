@@ -199,12 +199,14 @@ bool file_open(const Dir *dir, const char *name, FileOpen how, int *ret_fd, Erro
         [FILE_WRITE] = O_RDWR,
         [FILE_WRITE_DIRECT] = O_RDWR | O_DIRECT,
         [FILE_CREATE] = O_RDWR | O_CREAT | O_TRUNC,
+        [FILE_CREATE_DIRECT] = O_RDWR | O_CREAT | O_TRUNC | O_DIRECT,
     };
     int fd;
     RETRY_EINTR(fd, dir->files->openat(dir->fd, name, flags_of[how] | O_CLOEXEC | O_NOFOLLOW,
                                        dir->file_mode));
     if (fd < 0)
-        return file_error(err, errno, how == FILE_CREATE ? "create" : "open", dir, name);
+        return file_error(err, errno, (flags_of[how] & O_CREAT) != 0 ? "create" : "open", dir,
+                          name);
     *ret_fd = fd;
     return true;
 }

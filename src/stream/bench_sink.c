@@ -7,6 +7,7 @@
 #include "bench_internal.h"
 #include "receiver_internal.h"
 
+#include "walrx/archive/memory_plan.h"
 #include "walrx/os/clock.h"
 #include "walrx/os/durable.h"
 
@@ -170,12 +171,13 @@ bool bench_sink_start(BenchSink *sink, const BenchOptions *options, uint64_t sys
         return true;
     if (!archive_bind(&sink->archive, system_identifier, segment_size, false, err))
         return false;
+    MemoryPlan plan =
+        memory_plan(options->memory, segment_size, options->compress, options->compress_workers);
     if (options->compress.method != WAL_RAW &&
-        !compressor_start(&sink->archive, options->compress, options->compress_workers, &sink->bell,
+        !compressor_start(&sink->archive, options->compress, plan.workers, plan.codec, &sink->bell,
                           &sink->compressor, err))
         return false;
-    if (!store_open(&sink->archive, ring_memory(options->memory), sink->compressor, &sink->bell,
-                    &sink->store, err))
+    if (!store_open(&sink->archive, plan.ring, sink->compressor, &sink->bell, &sink->store, err))
         return false;
     sink->form = options->compress.method;
     sink->timeline = timeline;

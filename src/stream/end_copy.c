@@ -15,6 +15,7 @@ void end_copy(Connection *connection, Control *control)
 {
     uint64_t deadline = clock_monotonic_ms() + END_COPY_TIMEOUT_MS;
     Error ignored;
+    connection_release(connection); /* what the ring had no room for comes again */
     if (!connection_end_copy(connection, &ignored))
         return;
     for (;;) {

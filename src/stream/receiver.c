@@ -17,7 +17,8 @@
 
 #define FIRST_DELAY_MS 250
 #define MAX_DELAY_MS 30000
-#define COMPRESSION_PATIENCE_MS 10000
+/* With the patience of the store (store.c) a stop takes about 10 s at most. */
+#define COMPRESSION_PATIENCE_MS 5000
 #define COMPRESSION_LOOK_MS 20
 
 static bool receiver_open(Receiver *receiver, Error *err)
@@ -93,7 +94,7 @@ static int pack_open_segment(Receiver *receiver, int status)
     SegNo segno = segment_of(receiver->open_lsn, size);
     if (open_segment_length(receiver, segno, &length, &error) &&
         compress_partial(&receiver->archive, options->compress, receiver->open_timeline, segno,
-                         length, &error))
+                         length, options->memory, &error))
         return 0;
     log_error(LOG_ERROR, NULL, &error);
     return 1;

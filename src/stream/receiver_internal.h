@@ -15,13 +15,6 @@
 #include "walrx/stream/machine.h"
 #include "walrx/stream/receiver.h"
 
-/* The ring takes three quarters of --memory; codecs and libpq the rest. */
-#define RING_MINIMUM (4 * (size_t)1024 * 1024)
-static inline size_t ring_memory(size_t memory)
-{
-    return memory / 4 * 3 < RING_MINIMUM ? RING_MINIMUM : memory / 4 * 3;
-}
-
 typedef struct Receiver {
     const ReceiverOptions *options;
     Control *control;

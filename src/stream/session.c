@@ -11,6 +11,7 @@
 #include "walrx/archive/history_file.h"
 #include "walrx/archive/inventory.h"
 #include "walrx/archive/leftover.h"
+#include "walrx/archive/memory_plan.h"
 #include "walrx/archive/newest.h"
 #include "walrx/archive/quarantine.h"
 #include "walrx/archive/start.h"
@@ -26,19 +27,37 @@
 
 #define SCAN_ROUNDS 16 /* so many segments that are not whole are moved away unattended */
 
+static MemoryPlan plan_memory(const Receiver *receiver)
+{
+    const ReceiverOptions *options = receiver->options;
+    MemoryPlan plan = memory_plan(options->memory, receiver->archive.segment_size,
+                                  options->compress, options->compress_workers);
+    const LogField fields[] = {LOG_NUM("ring_mb", plan.ring >> 20),
+                               LOG_NUM("workers", plan.workers),
+                               LOG_NUM("worker_mb", plan.codec >> 20), LOG_END};
+    if (plan.smaller_window && !options->as_pg_receivewal)
+        log_line(LOG_NOTICE, fields,
+                 "--memory is less than this compression level uses: it works with a smaller "
+                 "window, and its output is a little larger");
+    else
+        log_line(LOG_DEBUG, fields, "memory is divided");
+    return plan;
+}
+
 /* The workers and the store need the segment size, so they start once the archive is bound. */
 static bool start_threads(Receiver *receiver, Error *err)
 {
     const ReceiverOptions *options = receiver->options;
     if (receiver->store != NULL)
         return true;
+    MemoryPlan plan = plan_memory(receiver);
     if (options->compress.method != WAL_RAW && receiver->compressor == NULL &&
-        (!compressor_start(&receiver->archive, options->compress, options->compress_workers,
+        (!compressor_start(&receiver->archive, options->compress, plan.workers, plan.codec,
                            &receiver->bell, &receiver->compressor, err) ||
          !compressor_submit_leftovers(receiver->compressor, &receiver->archive, err)))
         return false;
-    return store_open(&receiver->archive, ring_memory(options->memory), receiver->compressor,
-                      &receiver->bell, &receiver->store, err);
+    return store_open(&receiver->archive, plan.ring, receiver->compressor, &receiver->bell,
+                      &receiver->store, err);
 }
 
 /* The server has no history file of its own timeline (a base backup without it, or a person removed

@@ -14,6 +14,7 @@
 #include "walrx/proto/command.h"
 #include "walrx/proto/copydata.h"
 #include "walrx/stream/feedback.h"
+#include "walrx/stream/holdup.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -31,6 +32,7 @@ typedef struct Stream {
     Lsn position;   /* next byte expected from the server */
     Lsn server_end; /* newest known end of the server's WAL */
     Feedback feedback;
+    HoldUp holdup;
     const uint8_t *pending; /* rest of a message the ring had no room for */
     size_t pending_length;
     Lsn told_segment; /* segments below were logged as finished */
@@ -220,6 +222,30 @@ static void reload(Stream *stream)
     notify_ready();
 }
 
+static void tell_holdup(Stream *stream, bool packing, uint64_t now)
+{
+    HoldCause cause = HOLD_NONE;
+    if (stream->pending_length > 0)
+        cause = packing ? HOLD_COMPRESSION : HOLD_DISK;
+    HoldNews news = holdup_note(&stream->holdup, cause, now);
+    if (!news.any || stream->receiver->options->as_pg_receivewal)
+        return;
+    const LogField fields[] = {LOG_NUM("seconds", news.duration_ms / 1000), LOG_END};
+    switch (news.cause) {
+    case HOLD_NONE:
+        log_line(LOG_INFO, fields, "receiving is no longer held up");
+        break;
+    case HOLD_DISK:
+        log_line(LOG_INFO, NULL, "receiving is held up by the disk: the server sends faster");
+        break;
+    case HOLD_COMPRESSION:
+        log_line(LOG_WARNING, NULL,
+                 "receiving is held up by compression: the server sends faster (a lower level or "
+                 "more --compress-workers help)");
+        break;
+    }
+}
+
 /* Decides and acts; *ret_wait_until: when to come back at the latest. */
 static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
 {
@@ -238,6 +264,7 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
         .received = store.received, .written = store.written, .flushed = store.flushed};
     tell_finished_segments(stream, positions.flushed);
     note_progress(stream, positions.flushed, now);
+    tell_holdup(stream, store.packing, now);
     FeedbackDecision decision =
         feedback_decide(&stream->feedback, &positions, stream->pending_length > 0, now);
     if (decision.peer_dead)
@@ -377,6 +404,7 @@ static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
              lsn_format(stream->position, lsn), stream->timeline);
     FeedbackConfig config = feedback_config(receiver, floor);
     feedback_start(&stream->feedback, &config, clock_monotonic_ms());
+    holdup_start(&stream->holdup, clock_monotonic_ms());
     notify_status("streaming timeline %u from %s", stream->timeline, lsn);
     return true;
 }

@@ -190,7 +190,8 @@ static bool stream(Run *run, Error *err)
 static bool run_threads(Run *run, Error *err)
 {
     CompressSpec spec = {.method = WAL_LZ4, .level = 1};
-    if (!compressor_start(&run->archive, spec, 2, &run->bell, &run->compressor, err))
+    if (!compressor_start(&run->archive, spec, 2, CODEC_MEMORY_ANY, &run->bell, &run->compressor,
+                          err))
         return false;
     bool ok = compressor_submit_leftovers(run->compressor, &run->archive, err) &&
               store_open(&run->archive, MEMORY, run->compressor, &run->bell, &run->store, err);

@@ -62,7 +62,7 @@ static void a_cut_at_any_change_loses_nothing_that_was_flushed(void **state)
     if (!scenario_run(path, &error))
         fail_msg("%s", error.message);
     stop_noting();
-    assert_true(power_changes() > 50);
+    assert_true(power_changes() > 40);
     for (size_t at = 0; at <= power_changes(); at++) {
         for (int variant = 0; variant < POWER_VARIANT_COUNT; variant++)
             check_cut(at, (PowerVariant)variant, at, (at + (size_t)variant) % RESUME_EVERY == 0,

@@ -119,7 +119,7 @@ void fixture_archive(SegNo segno, WalCompression form, bool partial, const void 
         scratch_write(fixture.path, name, data, length);
         return;
     }
-    Encoder *encoder = encoder_new(spec, length, &error);
+    Encoder *encoder = encoder_new(spec, length, CODEC_MEMORY_ANY, &error);
     need(encoder != NULL && encoder_write(encoder, data, length, collect, &packed, &error) &&
              encoder_finish(encoder, collect, &packed, &error),
          "encoder");

@@ -2,6 +2,7 @@
 """Compressed archives: one standard frame per file, the same bytes, the open segment raw."""
 
 import subprocess
+import time
 
 import pytest
 from harness import archive as ar
@@ -115,3 +116,32 @@ def test_history_files_stay_raw(world, receiver):
     run.wait_streaming(standby)
     assert ar.assert_histories(directory, standby) == ["00000002.history"]
     assert run.stop() == 0
+
+
+@pytest.mark.receivers("walrx")
+def test_slow_compression_is_told_and_does_not_hold_up_a_stop(world, receiver):
+    """A full ring slows the stream down and says so; a stop writes raw what waits for a worker."""
+    server = world.server()
+    server.create_slot("arch")
+    first = server.segment(server.slot("arch"))
+    for _ in range(120):
+        server.sql("select pg_logical_emit_message(false, 'noise', (select string_agg(md5(i || random()::text), '')"
+                   " from generate_series(1, 32768) i))")
+    directory = world.archive()
+    run = world.receive(receiver, directory, server, "--compress-workers=1", slot="arch", compress="zstd:19")
+    run.wait_log("held up by compression", timeout=60)
+    began = time.monotonic()
+    assert run.stop(timeout=30) == 0
+    assert time.monotonic() - began < 14
+    assert "" in {path.suffix for path in ar.segments(directory).values()}
+    ar.assert_equals_primary(directory, server, first=first)
+    have = [ar.segment_number(name, server.segsize) for name in ar.segments(directory)]
+    acknowledged = ar.segment_number(server.segment(server.slot("arch")), server.segsize)
+    assert acknowledged <= max(have) + 1
+    last = server.switch()
+    server.insert()
+    run = world.receive(receiver, directory, server, slot="arch", compress="lz4")
+    ar.wait_complete(directory, last, ".lz4", timeout=60)
+    run.wait_received(server)
+    assert run.stop() == 0
+    ar.assert_equals_primary(directory, server, first=first, last=last)

@@ -7,7 +7,7 @@
 # Compiler and build.
 packages_build=(gcc libc6-dev meson ninja-build pkgconf)
 # What walrx links: server protocol, codecs, file of options, JSON, messages to systemd.
-packages_libraries=(libpq-dev zlib1g-dev libisal-dev liblz4-dev libzstd-dev libinih-dev libjansson-dev libsystemd-dev)
+packages_libraries=(libpq-dev zlib1g-dev libisal-dev libdeflate-dev liblz4-dev libzstd-dev libinih-dev libjansson-dev libsystemd-dev)
 # Servers and client programs (pg_basebackup, pg_receivewal, pg_waldump, pgbench).
 packages_postgres=(postgresql-15 postgresql-client-15)
 # The command line tools that archives are checked with.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Files that are written in whole blocks past the page cache, where the filesystem takes O_DIRECT;
- * buffered, with write-back started early, where it does not. The first refusal settles it for the
- * archive and is said once. Belongs to one thread.
+ * buffered, with write-back started early, where it does not. The first refusal settles it for all
+ * files of one mode. Belongs to one thread.
  */
 #pragma once
 
@@ -19,6 +19,10 @@ typedef struct DirectMode {
 /* An existing file, for reading and for direct_file_write. */
 bool direct_file_open(DirectMode *mode, const Dir *dir, const char *name, int *ret_fd,
                       Error *err) MUST_CHECK;
+
+/* A new or emptied file, for direct_file_write. */
+bool direct_file_create(DirectMode *mode, const Dir *dir, const char *name, int *ret_fd,
+                        Error *err) MUST_CHECK;
 
 /* A piece that a disk takes some 100 us for: whoever waits for the thread waits no longer. */
 #define DIRECT_ZEROS ((size_t)256 << 10)

@@ -27,6 +27,7 @@
 typedef struct SegmentWriter {
     const Archive *archive;
     DirectMode mode;
+    bool told_buffered;
     Spare spare;
     Timeline timeline;
     SegNo segno; /* of the open file; meaningful when fd >= 0 */

@@ -32,6 +32,7 @@ typedef struct StorePositions {
     Lsn written;  /* handed to the kernel */
     Lsn flushed;  /* durable; LSN_INVALID until something of this start is */
     bool failed;  /* store_error tells; nothing moves any more */
+    bool packing; /* what is in the ring waits for the workers, not for the disk */
 } StorePositions;
 
 /* memory: bytes for the ring, at least two extents; with a compressor and room for two segments or

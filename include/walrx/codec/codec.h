@@ -38,15 +38,29 @@ typedef bool (*CodecSink)(void *context, const void *data, size_t length, Error 
 typedef struct Encoder Encoder;
 typedef struct Decoder Decoder;
 
+/* No limit for encoder_new and codec_memory. */
+#define CODEC_MEMORY_ANY SIZE_MAX
+
+/* What an encoder and a decoder of what it makes use together, in bytes, when the encoder gets
+ * `limit`. More than `limit` where it cannot do with so little; codec_memory(spec, size,
+ * CODEC_MEMORY_ANY) is what the level would use. 0 for WAL_RAW. */
+size_t codec_memory(CompressSpec spec, uint64_t content_size, size_t limit);
+/* Does the limit make a window smaller, and so the output larger? */
+bool codec_is_limited(CompressSpec spec, uint64_t content_size, size_t limit);
+
 /* spec.method must not be WAL_RAW. content_size: the exact number of bytes that will be written,
- * put into the frame header where the format has a place for it. NULL with ERROR_MEMORY or
+ * put into the frame header where the format has a place for it. limit: see codec_memory; a window
+ * that does not fit is made smaller, at the cost of a little more output. NULL with ERROR_MEMORY or
  * ERROR_USAGE. */
-Encoder *encoder_new(CompressSpec spec, uint64_t content_size, Error *err) MUST_CHECK;
+Encoder *encoder_new(CompressSpec spec, uint64_t content_size, size_t limit, Error *err) MUST_CHECK;
 bool encoder_write(Encoder *encoder, const void *data, size_t length, CodecSink sink, void *context,
                    Error *err) MUST_CHECK;
 /* Ends the frame. Afterwards, and after any failure, only encoder_free. ERROR_ARCHIVE when more or
  * fewer bytes came than announced. */
 bool encoder_finish(Encoder *encoder, CodecSink sink, void *context, Error *err) MUST_CHECK;
+/* The whole content at once, and the end of the frame: in place of the two above, and faster. */
+bool encoder_write_whole(Encoder *encoder, const void *data, CodecSink sink, void *context,
+                         Error *err) MUST_CHECK;
 void encoder_free(Encoder *encoder); /* NULL is fine */
 
 /* method WAL_RAW passes bytes through. Damaged input: ERROR_ARCHIVE, with the input byte near which

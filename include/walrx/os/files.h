@@ -70,13 +70,14 @@ bool file_status(const Dir *dir, const char *name, bool *ret_exists, uint64_t *r
                  Error *err) MUST_CHECK;
 
 typedef enum FileOpen {
-    FILE_READ,         /* an existing file, for reading */
-    FILE_WRITE,        /* an existing file, for reading and writing */
-    FILE_WRITE_DIRECT, /* the same with O_DIRECT: aligned memory, offsets and lengths (4096) */
-    FILE_CREATE,       /* a new or emptied file, for writing */
+    FILE_READ,          /* an existing file, for reading */
+    FILE_WRITE,         /* an existing file, for reading and writing */
+    FILE_WRITE_DIRECT,  /* the same with O_DIRECT: aligned memory, offsets and lengths (4096) */
+    FILE_CREATE,        /* a new or emptied file, for writing */
+    FILE_CREATE_DIRECT, /* the same with O_DIRECT */
 } FileOpen;
 
-/* *ret_fd is close-on-exec. FILE_WRITE_DIRECT fails with os_errno EINVAL where the filesystem has
+/* *ret_fd is close-on-exec. The direct ones fail with os_errno EINVAL where the filesystem has
  * no O_DIRECT. */
 bool file_open(const Dir *dir, const char *name, FileOpen how, int *ret_fd, Error *err) MUST_CHECK;
 void file_close(const Dir *dir,

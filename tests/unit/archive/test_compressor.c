@@ -41,8 +41,8 @@ static int teardown(void **state)
 
 static void start(unsigned workers)
 {
-    assert_true(
-        compressor_start(&fixture.archive, lz4, workers, &bell, &compressor, &fixture.error));
+    assert_true(compressor_start(&fixture.archive, lz4, workers, CODEC_MEMORY_ANY, &bell,
+                                 &compressor, &fixture.error));
 }
 
 static void put_raw(SegNo segno)
@@ -147,6 +147,7 @@ static bool submit_memory(SegNo segno, bool has_raw, CompressTicket *ticket)
                        .has_raw = has_raw,
                        .ticket = ticket};
     atomic_store(&ticket->outcome, COMPRESS_PENDING);
+    atomic_store(&ticket->withdrawn, false);
     return compressor_submit(compressor, &job);
 }
 
@@ -161,6 +162,14 @@ static bool has_temporary(SegNo segno)
 static void count_ticket(void *context)
 {
     atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static atomic_int second_leftover_was_raw;
+
+/* When a ticket is filled: counts whether the second leftover still waits. */
+static void note_second_leftover(void *context)
+{
+    atomic_fetch_add((atomic_int *)context, is_raw(FIXTURE_SEGNO + 2));
 }
 
 static void memory_is_compressed_and_only_the_owner_gives_the_final_name(void **state)
@@ -433,6 +442,62 @@ static void an_archive_that_never_was_compressed_stays_raw(void **state)
     assert_true(is_raw(FIXTURE_SEGNO));
 }
 
+/* Started with two leftovers, one of which a worker has, and two jobs of the stream. */
+static void jobs_of_the_stream_come_before_leftovers(void **state)
+{
+    CompressTicket tickets[2];
+    (void)state;
+    put_packed(FIXTURE_SEGNO);
+    put_raw(FIXTURE_SEGNO + 1);
+    put_raw(FIXTURE_SEGNO + 2);
+    close_gate();
+    start(1);
+    assert_true(compressor_submit_leftovers(compressor, &fixture.archive, &fixture.error));
+    (void)usleep(50000); /* the first one is taken */
+    assert_true(submit_memory(FIXTURE_SEGNO + 3, false, &tickets[0]));
+    assert_true(submit_memory(FIXTURE_SEGNO + 4, false, &tickets[1]));
+    compressor_on_done(compressor, note_second_leftover, &second_leftover_was_raw);
+    atomic_store(&second_leftover_was_raw, 0);
+    open_gate();
+    wait_until_idle();
+    restore_files();
+    assert_int_equal(atomic_load(&second_leftover_was_raw), 2);
+    assert_true(is_packed(FIXTURE_SEGNO + 1));
+    assert_true(is_packed(FIXTURE_SEGNO + 2));
+    compressor_stop(compressor);
+}
+
+static void a_withdrawn_job_ends_and_the_others_do_not(void **state)
+{
+    CompressTicket tickets[SEGMENTS];
+    atomic_int told = 0;
+    (void)state;
+    put_raw(FIXTURE_SEGNO);
+    close_gate();
+    start(1);
+    compressor_on_done(compressor, count_ticket, &told);
+    assert_true(submit_raw(FIXTURE_SEGNO)); /* keeps the worker */
+    (void)usleep(50000);
+    for (SegNo i = 1; i < SEGMENTS; i++)
+        assert_true(submit_memory(FIXTURE_SEGNO + i, false, &tickets[i]));
+    compressor_withdraw(compressor, &tickets[2]);
+    assert_int_equal(atomic_load(&tickets[2].outcome), COMPRESS_FAILED);
+    assert_int_equal(atomic_load(&told), 1);
+    open_gate();
+    wait_until_idle();
+    restore_files();
+    for (SegNo i = 1; i < SEGMENTS; i++) {
+        assert_int_equal(atomic_load(&tickets[i].outcome),
+                         i == 2 ? COMPRESS_FAILED : COMPRESS_DONE);
+        assert_true(has_temporary(FIXTURE_SEGNO + i) == (i != 2));
+    }
+    compressor_withdraw(compressor, &tickets[1]); /* done before: nothing happens */
+    assert_int_equal(atomic_load(&tickets[1].outcome), COMPRESS_DONE);
+    assert_false(compressor_error(compressor, &fixture.error));
+    compressor_on_done(compressor, NULL, NULL);
+    compressor_stop(compressor);
+}
+
 static void raw_segments_of_a_wrong_size_and_far_below_are_left_alone(void **state)
 {
     (void)state;
@@ -456,7 +521,8 @@ static void a_compressed_partial_that_was_not_merged_is_not_overwritten(void **s
     (void)state;
     fixture_archive(FIXTURE_SEGNO, WAL_RAW, true, wal, FIXTURE_SIZE);
     fixture_archive(FIXTURE_SEGNO, WAL_LZ4, true, wal, 200000);
-    assert_true(compress_partial(&fixture.archive, lz4, 1, FIXTURE_SEGNO, 123456, &fixture.error));
+    assert_true(compress_partial(&fixture.archive, lz4, 1, FIXTURE_SEGNO, 123456, CODEC_MEMORY_ANY,
+                                 &fixture.error));
     assert_true(fixture_holds(FIXTURE_SEGNO, WAL_LZ4, true, wal, 200000));
     assert_true(fixture_holds(FIXTURE_SEGNO, WAL_RAW, true, wal, FIXTURE_SIZE));
 }
@@ -476,6 +542,8 @@ int main(void)
         CASE(an_abort_fails_the_tickets_in_the_queue_and_tells),
         CASE(in_a_hurry_what_is_only_in_memory_still_waits),
         CASE(leftovers_of_a_crash_are_compressed),
+        CASE(jobs_of_the_stream_come_before_leftovers),
+        CASE(a_withdrawn_job_ends_and_the_others_do_not),
         CASE(an_archive_that_never_was_compressed_stays_raw),
         CASE(raw_segments_of_a_wrong_size_and_far_below_are_left_alone),
         CASE(a_compressed_partial_that_was_not_merged_is_not_overwritten),

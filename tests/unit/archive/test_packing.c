@@ -32,8 +32,8 @@ static Packing packing;
 static void start(unsigned workers)
 {
     CompressSpec lz4 = {.method = WAL_LZ4, .level = 1};
-    assert_true(
-        compressor_start(&fixture.archive, lz4, workers, &bell, &compressor, &fixture.error));
+    assert_true(compressor_start(&fixture.archive, lz4, workers, CODEC_MEMORY_ANY, &bell,
+                                 &compressor, &fixture.error));
     assert_true(packing_init(&packing, &fixture.archive, compressor, CAPACITY, &fixture.error));
 }
 
@@ -315,6 +315,74 @@ static void other_content_of_any_form_goes_to_quarantine(void **state)
     }
 }
 
+static void what_is_withdrawn_is_dropped_from_the_first_that_is_not_done(void **state)
+{
+    Lsn begin = 77;
+    (void)state;
+    start(3);
+    gate_close(fixture_name(FIRST + 1, WAL_LZ4, false));
+    for (SegNo i = 0; i < 3; i++)
+        assert_true(add(FIRST + i, false));
+    await(0);
+    await(2);
+    packing_withdraw(&packing);
+    assert_true(retire()); /* what is done in time is published */
+    assert_false(retire());
+    assert_true(packing_busy(&packing)); /* a worker still reads the memory */
+    gate_open();
+    await(0);
+    assert_int_equal(outcome(0), COMPRESS_FAILED);
+    assert_false(packing_busy(&packing));
+    assert_false(retire());
+    assert_true(packing_drop(&packing, &begin, &fixture.error));
+    assert_true(begin == segment_start(FIRST + 1, FIXTURE_SIZE));
+    assert_int_equal(packing.count + packing.without_raw, 0);
+    assert_true(is_packed(FIRST));
+    assert_false(has_name(FIRST + 1) || has_name(FIRST + 2));
+    assert_int_equal(scratch_count(fixture.path, ".walrx"), 2); /* no copies */
+    assert_true(packing_drop(&packing, &begin, &fixture.error));
+    assert_true(begin == segment_start(FIRST + 1, FIXTURE_SIZE));
+    assert_true(add(FIRST + 1, false)); /* and it goes on */
+    await(0);
+    assert_true(retire());
+}
+
+static void a_withdrawn_segment_with_a_raw_file_is_compressed_from_it_later(void **state)
+{
+    (void)state;
+    start(1);
+    gate_close("");
+    assert_true(add(FIRST, true));
+    gate_await(1);
+    packing_withdraw(&packing);
+    gate_open();
+    await(0);
+    assert_int_equal(outcome(0), COMPRESS_FAILED);
+    assert_true(retire());
+    assert_int_equal(packing.count, 0);
+    while (!compressor_idle(compressor))
+        (void)usleep(1000);
+    assert_true(is_packed(FIRST));
+    assert_false(scratch_exists(fixture.path, fixture_name(FIRST, WAL_RAW, false)));
+}
+
+static void a_worker_that_failed_is_told_also_after_a_withdrawal(void **state)
+{
+    bool retired = true;
+    Lsn end;
+    (void)state;
+    start(1);
+    gate_close("");
+    assert_true(add(FIRST, false));
+    gate_await(1);
+    fake_files_fail(FAKE_OPENAT, fake_files_count(FAKE_OPENAT) + 1, EIO);
+    packing_withdraw(&packing);
+    gate_open();
+    await(0);
+    assert_false(packing_retire(&packing, &retired, &end, &fixture.error));
+    assert_int_equal(fixture.error.os_errno, EIO);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -327,6 +395,9 @@ int main(void)
         CASE(a_failed_job_leaves_what_is_durable_as_raw_file),
         CASE(memory_is_held_until_the_ticket_is_filled),
         CASE(a_failed_publication_is_told_and_nothing_is_durable),
+        CASE(what_is_withdrawn_is_dropped_from_the_first_that_is_not_done),
+        CASE(a_withdrawn_segment_with_a_raw_file_is_compressed_from_it_later),
+        CASE(a_worker_that_failed_is_told_also_after_a_withdrawal),
         CASE(a_duplicate_of_any_form_is_settled_when_its_turn_comes),
         CASE(other_content_of_any_form_goes_to_quarantine),
     };

@@ -322,7 +322,8 @@ static void open_with_compressor(Compressor **ret)
     CompressSpec spec = {.method = WAL_ZSTD, .level = 1};
     store_close(store);
     fixture.archive.segment_size = LARGE;
-    assert_true(compressor_start(&fixture.archive, spec, 1, &bell, ret, &fixture.error));
+    assert_true(
+        compressor_start(&fixture.archive, spec, 1, CODEC_MEMORY_ANY, &bell, ret, &fixture.error));
     assert_true(store_open(&fixture.archive, 3 * RING_EXTENT, *ret, &bell, &store, &fixture.error));
 }
 

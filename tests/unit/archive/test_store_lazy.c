@@ -37,8 +37,8 @@ static const PartialTrust nothing = {.proven_begin = FIXTURE_START, .proven_end 
 static void open_store(unsigned workers, size_t segments)
 {
     CompressSpec spec = {.method = FORM, .level = 1};
-    assert_true(
-        compressor_start(&fixture.archive, spec, workers, &bell, &compressor, &fixture.error));
+    assert_true(compressor_start(&fixture.archive, spec, workers, CODEC_MEMORY_ANY, &bell,
+                                 &compressor, &fixture.error));
     assert_true(store_open(&fixture.archive, segments * FIXTURE_SIZE, compressor, &bell, &store,
                            &fixture.error));
 }
@@ -326,6 +326,15 @@ static void a_full_ring_waits_for_the_workers(void **state)
     expect_archived(FIXTURE_END);
 }
 
+/* After the store has lost its patience. */
+static void *open_gate_much_later(void *argument)
+{
+    (void)argument;
+    (void)usleep(4500 * 1000);
+    gate_open();
+    return NULL;
+}
+
 typedef struct Finisher {
     atomic_bool returned;
     bool ok;
@@ -360,6 +369,33 @@ static void finishing_waits_for_the_workers(void **state)
     assert_true(finisher.ok);
     assert_true(look().flushed == end);
     expect_archived(end);
+}
+
+/* In a hurry the store waits for the workers only for a while: then what is in memory is written
+ * raw, and compressed once there is a worker. */
+static void a_finish_in_a_hurry_writes_raw_what_the_workers_have_not_done(void **state)
+{
+    Lsn end = FIXTURE_START + 3 * FIXTURE_SIZE + 77;
+    (void)state;
+    open_store(1, 4);
+    start(&nothing, LSN_INVALID);
+    receive(FIXTURE_START, FIXTURE_START + FIXTURE_SIZE);
+    wait_for_flush(FIXTURE_START + FIXTURE_SIZE);
+    gate_close("");
+    receive(FIXTURE_START + FIXTURE_SIZE, end);
+    gate_await(1);
+    compressor_hurry(compressor, true);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, open_gate_much_later, NULL), 0);
+    finish();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(look().flushed == end);
+    assert_int_equal(raw_segments(), 3); /* two whole ones and the open one */
+    assert_true(is_packed(0) && is_open(3, 77));
+    wait_for_workers();
+    expect_archived(end);
+    compressor_hurry(compressor, false);
+    start(&nothing, FIXTURE_START); /* the next connection is lazy again */
 }
 
 /* The store waits in finish, no worker ever sees its jobs. */
@@ -724,6 +760,7 @@ int main(void)
         CASE(a_flush_at_a_segments_end_writes_nothing_raw),
         CASE(a_full_ring_waits_for_the_workers),
         CASE(finishing_waits_for_the_workers),
+        CASE(a_finish_in_a_hurry_writes_raw_what_the_workers_have_not_done),
         CASE(an_abort_ends_a_finish_that_waits_for_the_queue),
         CASE(a_failed_worker_fails_the_store_and_nothing_is_acknowledged),
         CASE(a_failed_publication_fails_the_store_and_nothing_is_acknowledged),

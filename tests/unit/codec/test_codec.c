@@ -104,7 +104,7 @@ static Buffer compress(CompressSpec spec, const uint8_t *data, size_t length, si
 {
     Buffer result = {0};
     Error err;
-    Encoder *encoder = encoder_new(spec, length, &err);
+    Encoder *encoder = encoder_new(spec, length, CODEC_MEMORY_ANY, &err);
 
     assert_non_null(encoder);
     for (size_t at = 0; at < length; at += chunk) {
@@ -631,7 +631,7 @@ static void sink_stops_an_encoder(void **state)
     for (size_t m = 0; m < METHOD_COUNT; m++) {
         CompressSpec spec = {methods[m].compression, methods[m].level_default};
         Buffer packed = {.limit = LARGEST_OUTPUT};
-        Encoder *encoder = encoder_new(spec, length, &err);
+        Encoder *encoder = encoder_new(spec, length, CODEC_MEMORY_ANY, &err);
         assert_non_null(encoder);
         assert_false(encoder_write(encoder, content, length, collect, &packed, &err));
         assert_int_equal(err.os_errno, 28);
@@ -640,7 +640,7 @@ static void sink_stops_an_encoder(void **state)
         encoder_free(encoder);
         free(packed.data);
         packed = (Buffer){.limit = 1}; /* the sink may fail at the end, too */
-        encoder = encoder_new(spec, 100, &err);
+        encoder = encoder_new(spec, 100, CODEC_MEMORY_ANY, &err);
         assert_non_null(encoder);
         assert_true(encoder_write(encoder, content, 100, collect, &packed, &err) ||
                     err.os_errno == 28);
@@ -659,12 +659,12 @@ static void encoder_holds_to_the_announced_size(void **state)
     for (size_t m = 0; m < METHOD_COUNT; m++) {
         CompressSpec spec = {methods[m].compression, methods[m].level_default};
         Buffer packed = {0};
-        Encoder *encoder = encoder_new(spec, 9, &err);
+        Encoder *encoder = encoder_new(spec, 9, CODEC_MEMORY_ANY, &err);
         assert_non_null(encoder);
         assert_false(encoder_write(encoder, content, 10, collect, &packed, &err));
         assert_string_equal(err.message, "more than the announced 9 bytes to compress");
         encoder_free(encoder);
-        encoder = encoder_new(spec, 11, &err);
+        encoder = encoder_new(spec, 11, CODEC_MEMORY_ANY, &err);
         assert_non_null(encoder);
         assert_true(encoder_write(encoder, content, 10, collect, &packed, &err));
         assert_false(encoder_finish(encoder, collect, &packed, &err));
@@ -682,13 +682,13 @@ static void encoder_refuses_wrong_levels(void **state)
     (void)state;
     for (size_t m = 0; m < METHOD_COUNT; m++) {
         CompressSpec spec = {methods[m].compression, methods[m].level_max + 1};
-        assert_null(encoder_new(spec, 1, &err));
+        assert_null(encoder_new(spec, 1, CODEC_MEMORY_ANY, &err));
         assert_int_equal(err.class, ERROR_USAGE);
         spec.level = methods[m].level_min - 1;
-        assert_null(encoder_new(spec, 1, &err));
+        assert_null(encoder_new(spec, 1, CODEC_MEMORY_ANY, &err));
         assert_int_equal(err.class, ERROR_USAGE);
     }
-    assert_null(encoder_new((CompressSpec){WAL_RAW, 0}, 1, &err));
+    assert_null(encoder_new((CompressSpec){WAL_RAW, 0}, 1, CODEC_MEMORY_ANY, &err));
     assert_int_equal(err.class, ERROR_USAGE);
 }
 
@@ -702,9 +702,9 @@ static void free_takes_null_and_unfinished_objects(void **state)
     decoder_free(NULL);
     for (size_t m = 0; m < METHOD_COUNT; m++) {
         CompressSpec spec = {methods[m].compression, methods[m].level_default};
-        encoder_free(encoder_new(spec, 100, &err));
+        encoder_free(encoder_new(spec, 100, CODEC_MEMORY_ANY, &err));
         decoder_free(decoder_new(spec.method, &err));
-        Encoder *encoder = encoder_new(spec, 100, &err);
+        Encoder *encoder = encoder_new(spec, 100, CODEC_MEMORY_ANY, &err);
         assert_non_null(encoder);
         assert_true(encoder_write(encoder, "half", 4, collect, &ignored, &err));
         encoder_free(encoder);
