@@ -286,30 +286,44 @@ void writer_skip_segment(SegmentWriter *writer)
     writer->position += writer->archive->segment_size;
 }
 
-/* Zeros ahead of the position, see spare.h. */
-static bool zero_ahead(SegmentWriter *writer, bool *ret_worked, Error *err)
+static bool is_trickle(const SegmentWriter *writer)
 {
-    Lsn from = later(writer->zeroed_end, writer->position);
-    from += DIRECT_ZEROS - 1;
+    return writer->archive->dir.sync && writer->syncs >= ZEROS_AFTER_SYNCS;
+}
+
+/* Where zeros are to be written ahead of the position (see spare.h); the segment's end: nowhere. */
+static Lsn next_zeros(const SegmentWriter *writer)
+{
+    Lsn end = segment_start(writer->segno + 1, writer->archive->segment_size);
+    Lsn from = later(writer->zeroed_end, writer->position) + DIRECT_ZEROS - 1;
     from -= from % DIRECT_ZEROS;
-    uint32_t size = writer->archive->segment_size;
-    *ret_worked = segment_of(from, size) == writer->segno;
-    if (!*ret_worked)
-        return true;
+    return is_trickle(writer) && from < end ? from : end;
+}
+
+static bool zero_ahead(SegmentWriter *writer, Lsn from, Error *err)
+{
     writer->zeroed_end = from + DIRECT_ZEROS;
     return direct_file_write_zeros(&writer->mode, &writer->archive->dir, writer->partial_name,
-                                   &writer->fd, segment_offset(from, size), err);
+                                   &writer->fd, segment_offset(from, writer->archive->segment_size),
+                                   err);
+}
+
+bool writer_can_prepare(const SegmentWriter *writer)
+{
+    return writer->fd >= 0 &&
+           (segment_of(next_zeros(writer), writer->archive->segment_size) == writer->segno ||
+            spare_can_prepare(&writer->spare, is_trickle(writer)));
 }
 
 bool writer_prepare(SegmentWriter *writer, bool *ret_worked, Error *err)
 {
-    bool trickle = writer->archive->dir.sync && writer->syncs >= ZEROS_AFTER_SYNCS;
-    *ret_worked = false;
-    if (writer->fd < 0)
+    *ret_worked = writer_can_prepare(writer);
+    if (!*ret_worked)
         return true;
-    if (trickle && !zero_ahead(writer, ret_worked, err))
-        return false;
-    return *ret_worked || spare_prepare(&writer->spare, trickle, ret_worked, err);
+    Lsn from = next_zeros(writer);
+    if (segment_of(from, writer->archive->segment_size) == writer->segno)
+        return zero_ahead(writer, from, err);
+    return spare_prepare(&writer->spare, is_trickle(writer), ret_worked, err);
 }
 
 bool writer_close(SegmentWriter *writer, Error *err)

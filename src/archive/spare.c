@@ -54,12 +54,17 @@ static bool write_zeros(Spare *spare, Error *err)
            durable_file(&archive->private, SPARE_NAME, spare->fd, err);
 }
 
+bool spare_can_prepare(const Spare *spare, bool with_zeros)
+{
+    return !spare->given_up &&
+           (spare->fd < 0 || (with_zeros && spare->zeroed < spare->archive->segment_size));
+}
+
 bool spare_prepare(Spare *spare, bool with_zeros, bool *ret_worked, Error *err)
 {
     bool ok = true;
     bool missing = spare->fd < 0;
-    *ret_worked = !spare->given_up &&
-                  (missing || (with_zeros && spare->zeroed < spare->archive->segment_size));
+    *ret_worked = spare_can_prepare(spare, with_zeros);
     if (*ret_worked)
         ok = missing ? create(spare, err) : write_zeros(spare, err);
     if (ok || (err->os_errno != ENOSPC && err->os_errno != EDQUOT))

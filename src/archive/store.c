@@ -29,6 +29,9 @@
 
 /* How long finishing waits for the workers when somebody waits for it. */
 #define STORE_PATIENCE_MS 4000
+/* What store_flush_here takes on. */
+#define HERE_LENGTH ((size_t)64 << 10)
+#define HERE_QUICK_NS (5 * UINT64_C(1000000))
 
 struct Store {
     /* set once */
@@ -48,16 +51,19 @@ struct Store {
     atomic_bool producer_waits; /* the ring was full: ring the bell when an extent is free */
     atomic_bool failed;
     atomic_bool packing_now; /* segments are with the workers, or wait for a place there */
-    /* store thread only, and the stream thread while at rest */
+    /* store thread only, and the stream thread while at rest or borrowed */
     SegmentWriter writer;
-    Packing packing; /* with `lazy_allowed` */
-    bool lazy;       /* nothing of the segment at the writer's position has been written */
-    bool raw_only;   /* until the next start: the workers were not waited for */
+    Packing packing;  /* with `lazy_allowed` */
+    bool lazy;        /* nothing of the segment at the writer's position has been written */
+    bool raw_only;    /* until the next start: the workers were not waited for */
+    uint64_t sync_ns; /* how long the latest sync took */
     /* under the mutex */
     pthread_mutex_t mutex;
     pthread_cond_t work;
     pthread_cond_t rest;
     bool poked;     /* something happened since the thread last looked */
+    bool asleep;    /* the thread waits for work */
+    bool borrowed;  /* by the stream thread: the store thread must not go on */
     bool at_rest;   /* nothing started, or finished, or failed: the thread waits */
     bool finishing; /* write everything, close the segment, then rest */
     bool closing;
@@ -162,8 +168,10 @@ static bool write_piece(Store *store, Lsn goal, Error *err)
 
 static bool flush_position(Store *store, Error *err)
 {
+    uint64_t began = clock_monotonic_ns();
     if (!writer_sync(&store->writer, err))
         return false;
+    store->sync_ns = clock_monotonic_ns() - began;
     store_advance_flush(store, store->writer.position);
     return true;
 }
@@ -326,8 +334,11 @@ static bool finish(Store *store, Error *err)
 static bool wait_for_work(Store *store, bool *ret_finish)
 {
     (void)pthread_mutex_lock(&store->mutex);
-    while (!store->closing && !store->finishing && (store->at_rest || !store->poked))
+    store->asleep = true;
+    while (!store->closing && !store->finishing &&
+           (store->at_rest || store->borrowed || !store->poked))
         (void)pthread_cond_wait(&store->work, &store->mutex);
+    store->asleep = false;
     bool go_on = !store->closing;
     *ret_finish = store->finishing;
     store->poked = false;
@@ -492,6 +503,48 @@ void store_request_flush(Store *store)
         return;
     atomic_store(&store->flush_goal, published);
     poke(store);
+}
+
+/* Takes the writer from the sleeping store thread, if there is little for it to do. */
+static bool borrow_writer(Store *store, Lsn published)
+{
+    const SegmentWriter *writer = &store->writer;
+    (void)pthread_mutex_lock(&store->mutex);
+    store->borrowed = store->asleep && !store->poked && !store->at_rest && !store->lazy &&
+                      store->packing.count == 0 && store->sync_ns < HERE_QUICK_NS &&
+                      writer->fd >= 0 && published - writer->position <= HERE_LENGTH &&
+                      published < next_segment(store, writer->position);
+    bool borrowed = store->borrowed;
+    (void)pthread_mutex_unlock(&store->mutex);
+    return borrowed;
+}
+
+static void give_writer_back(Store *store)
+{
+    (void)pthread_mutex_lock(&store->mutex);
+    store->borrowed = false;
+    store->poked = store->poked || writer_can_prepare(&store->writer);
+    bool wake = store->poked;
+    (void)pthread_mutex_unlock(&store->mutex);
+    if (wake)
+        (void)pthread_cond_signal(&store->work);
+}
+
+bool store_flush_here(Store *store)
+{
+    Lsn published = ring_published(&store->ring);
+    Error error;
+    bool ok = true;
+    bool worked = true;
+    if (atomic_load(&store->failed) || !borrow_writer(store, published))
+        return false;
+    atomic_store(&store->flush_goal, published);
+    while (ok && worked && atomic_load(&store->flushed) < published)
+        ok = work_once(store, &worked, &error);
+    if (!ok)
+        come_to_rest(store, &error);
+    give_writer_back(store);
+    return true;
 }
 
 void store_request_write(Store *store)

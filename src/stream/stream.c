@@ -246,6 +246,24 @@ static void tell_holdup(Stream *stream, bool packing, uint64_t now)
     }
 }
 
+/* A flush that a commit waits for is made here if it is a small one, and told at once. */
+static FeedbackDecision decide(Stream *stream, const FeedbackPositions *positions)
+{
+    Receiver *receiver = stream->receiver;
+    bool stalled = stream->pending_length > 0;
+    FeedbackDecision first =
+        feedback_decide(&stream->feedback, positions, stalled, clock_monotonic_ms());
+    if (!first.request_flush || !receiver->tunables.synchronous ||
+        !store_flush_here(receiver->store))
+        return first;
+    FeedbackPositions after = positions_now(stream);
+    FeedbackDecision second =
+        feedback_decide(&stream->feedback, &after, stalled, clock_monotonic_ms());
+    second.send_status |= first.send_status;
+    second.ask_reply |= first.ask_reply;
+    return second;
+}
+
 /* Decides and acts; *ret_wait_until: when to come back at the latest. */
 static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
 {
@@ -265,8 +283,7 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
     tell_finished_segments(stream, positions.flushed);
     note_progress(stream, positions.flushed, now);
     tell_holdup(stream, store.packing, now);
-    FeedbackDecision decision =
-        feedback_decide(&stream->feedback, &positions, stream->pending_length > 0, now);
+    FeedbackDecision decision = decide(stream, &positions);
     if (decision.peer_dead)
         return error_set(err, ERROR_RETRY, "no message from the server for %llu ms",
                          (unsigned long long)receiver->tunables.receive_timeout_ms);

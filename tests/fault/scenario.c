@@ -148,7 +148,8 @@ static bool feed(Run *run, Lsn lsn, Error *err)
         }
         if (!flush_now(pieces, lsn))
             continue;
-        store_request_flush(run->store);
+        if (!store_flush_here(run->store))
+            store_request_flush(run->store);
         while (store_positions(run->store).flushed < lsn) {
             if (troubled(run, err))
                 return false;

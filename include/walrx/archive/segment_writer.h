@@ -68,6 +68,7 @@ void writer_skip_segment(SegmentWriter *writer);
 
 /* Something to do while nothing is to be written: a step of some 100 us that makes a later write
  * or sync cheaper. *ret_worked false when there is nothing left. */
+bool writer_can_prepare(const SegmentWriter *writer);
 bool writer_prepare(SegmentWriter *writer, bool *ret_worked, Error *err) MUST_CHECK;
 
 /* Syncs and closes the open file, which stays .partial. */

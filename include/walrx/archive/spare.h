@@ -29,6 +29,8 @@ void spare_init(Spare *spare, const Archive *archive, DirectMode *mode);
 /* Removes the file. */
 void spare_deinit(Spare *spare);
 
+/* Is something left for spare_prepare? */
+bool spare_can_prepare(const Spare *spare, bool with_zeros);
 /* A step of some 100 us towards a spare, one `with_zeros` if that is wanted; *ret_worked false when
  * nothing is left to do. A full disk is no error here. */
 bool spare_prepare(Spare *spare, bool with_zeros, bool *ret_worked, Error *err) MUST_CHECK;

@@ -2,12 +2,13 @@
  *
  * From the ring to durable segments: the store thread. The stream thread fills the ring and asks
  * for flushes; it never waits for the disk here (store_start and store_finish are the exceptions,
- * outside streaming).
+ * outside streaming, and store_flush_here).
  *
  *   stream thread                          store thread
  *   store_reserve / store_publish  ──ring──► writes full extents at once
  *   store_request_write            ───────► writes the tail
  *   store_request_flush            ───────► writes the tail, fdatasync
+ *   store_flush_here                         the same, while the thread sleeps
  *   store_positions  ◄──atomics, bell──────  written, flushed, failed
  *
  * flush <= write <= received at every moment. Only store_advance_flush (store.c) moves flush, after
@@ -54,6 +55,12 @@ void store_publish(Store *store, size_t length);
 
 /* Wants everything received so far to be durable; returns at once. */
 void store_request_flush(Store *store);
+
+/* As store_request_flush, but the caller does it, and it is done on return: where that is one small
+ * write and one sync, on a disk that was quick so far, and the store thread sleeps. Two threads
+ * need not be woken then for one commit. False: none of that holds, nothing was done. A failure
+ * shows in the positions. */
+bool store_flush_here(Store *store);
 
 /* Wants everything received so far handed to the kernel; returns at once. */
 void store_request_write(Store *store);

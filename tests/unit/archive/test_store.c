@@ -18,11 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #define MEMORY (2 * RING_EXTENT)
 #define PATIENCE_MS 20000
+
+#define A_WHILE_US 50000
 
 static Bell bell;
 static Store *store;
@@ -176,6 +179,8 @@ static void random_messages_and_requests_arrive_in_order(void **state)
                 store_request_flush(store);
             if ((random >> 4) % 7 == 0)
                 store_request_write(store);
+            if ((random >> 4) % 5 == 0)
+                (void)store_flush_here(store);
             StorePositions positions = store_positions(store);
             check_order(&positions);
             assert_true(positions.received == at);
@@ -192,6 +197,78 @@ static void random_messages_and_requests_arrive_in_order(void **state)
         (void)teardown(NULL); /* the next seed begins with an empty directory */
         assert_int_equal(setup(NULL), 0);
     }
+}
+
+/* The first segment is open, and the store thread has nothing to do. */
+static void start_and_flush(Lsn end)
+{
+    store_start(store, 1, FIXTURE_START, &nothing, LSN_INVALID);
+    receive(FIXTURE_START, end);
+    store_request_flush(store);
+    wait_for_flush(end);
+    (void)usleep(A_WHILE_US); /* until the thread sleeps, with the next segment prepared */
+}
+
+static void a_small_flush_is_done_by_the_caller(void **state)
+{
+    Lsn end = FIXTURE_START + 100;
+    (void)state;
+    start_and_flush(end);
+    unsigned here = 0;
+    for (int i = 0; i < 300; i++, end += 97) {
+        receive(end, end + 97);
+        if (store_flush_here(store)) {
+            assert_true(store_positions(store).flushed == end + 97);
+            here++;
+            continue;
+        }
+        store_request_flush(store); /* the thread is at work, writing zeros ahead */
+        wait_for_flush(end + 97);
+        (void)usleep(A_WHILE_US / 10);
+    }
+    assert_true(here > 200);
+    finish();
+    expect_archived(FIXTURE_START, end);
+}
+
+static void a_flush_that_is_not_small_is_left_to_the_thread(void **state)
+{
+    Lsn end = FIXTURE_START + FIXTURE_SIZE;
+    (void)state;
+    store_start(store, 1, FIXTURE_START, &nothing, LSN_INVALID);
+    receive(FIXTURE_START, FIXTURE_START + 10);
+    assert_false(store_flush_here(store)); /* no file is open */
+    store_request_flush(store);
+    wait_for_flush(FIXTURE_START + 10);
+    (void)usleep(A_WHILE_US);
+    receive(FIXTURE_START + 10, FIXTURE_START + 10 + 70000);
+    assert_false(store_flush_here(store)); /* much is pending */
+    store_request_flush(store);
+    wait_for_flush(FIXTURE_START + 10 + 70000);
+    receive(FIXTURE_START + 10 + 70000, end - 5);
+    store_request_flush(store);
+    wait_for_flush(end - 5);
+    (void)usleep(A_WHILE_US);
+    receive(end - 5, end + 5);
+    assert_false(store_flush_here(store)); /* a segment ends */
+    finish();
+    assert_false(store_flush_here(store));
+    expect_archived(FIXTURE_START, end + 5);
+}
+
+static void a_failed_flush_here_is_told_and_flush_stays(void **state)
+{
+    Lsn end = FIXTURE_START + 100;
+    (void)state;
+    start_and_flush(end);
+    receive(end, end + 100);
+    fake_files_fail(FAKE_FDATASYNC, fake_files_count(FAKE_FDATASYNC) + 1, EIO);
+    assert_true(store_flush_here(store));
+    assert_true(store_positions(store).failed);
+    assert_true(store_positions(store).flushed == end);
+    assert_false(store_flush_here(store));
+    assert_false(store_finish(store, &fixture.error));
+    assert_int_equal(fixture.error.os_errno, EIO);
 }
 
 static void a_full_ring_says_so_and_rings_when_there_is_room(void **state)
@@ -392,6 +469,9 @@ int main(void)
         CASE(a_requested_flush_makes_everything_received_durable),
         CASE(a_requested_write_writes_and_syncs_nothing),
         CASE(random_messages_and_requests_arrive_in_order),
+        CASE(a_small_flush_is_done_by_the_caller),
+        CASE(a_flush_that_is_not_small_is_left_to_the_thread),
+        CASE(a_failed_flush_here_is_told_and_flush_stays),
         CASE(a_full_ring_says_so_and_rings_when_there_is_room),
         CASE(segments_are_flushed_without_being_asked),
         CASE(it_starts_again_at_the_same_segment),
