@@ -11,6 +11,7 @@
 #include "walrx/archive/inventory.h"
 #include "walrx/os/durable.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -18,6 +19,13 @@
 /* How far below the newest compressed segment a crash can have left raw ones: all that were queued
  * or in work. */
 #define LOOK_BACK (QUEUE_SIZE + 64)
+
+/* Every job takes and gives back the same buffers. glibc adapts itself to the largest of them and
+ * then keeps several times that for each worker, outside --memory. Fixed limits: what is larger
+ * (tables and output of slow levels) goes back to the kernel, smaller ones are kept for the next
+ * job. */
+#define KEPT_BUFFER (3 * 1024 * 1024)
+#define KEPT_FREE (4 * 1024 * 1024)
 
 /* A ring. */
 typedef struct JobQueue {
@@ -147,6 +155,8 @@ static void *worker_main(void *argument)
 bool compressor_start(const Archive *archive, CompressSpec spec, unsigned workers, size_t memory,
                       const Bell *failed, Compressor **ret, Error *err)
 {
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BUFFER);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
     Compressor *compressor = calloc(1, sizeof(*compressor));
     if (compressor != NULL)
         compressor->threads = calloc(workers, sizeof(compressor->threads[0]));

@@ -14,11 +14,13 @@
 
 bool copy_open(CopyFile *copy, const Dir *dir, const char *name, Error *err)
 {
-    void *memory;
     *copy = (CopyFile){.dir = dir, .name = name, .fd = -1};
-    if (posix_memalign(&memory, COPY_BLOCK, COPY_PIECE) != 0)
+    /* Aligned by hand: glibc 2.36 does not find the place of the last aligned piece again, and the
+     * heap grows by a piece with each of the first dozen files. */
+    copy->memory = malloc(COPY_PIECE + COPY_BLOCK);
+    if (copy->memory == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while compressing to \"%s\"", name);
-    copy->piece = memory;
+    copy->piece = copy->memory + (COPY_BLOCK - (uintptr_t)copy->memory % COPY_BLOCK);
     return direct_file_create(&copy->mode, dir, name, &copy->fd, err);
 }
 
@@ -64,6 +66,7 @@ void copy_close(CopyFile *copy)
 {
     file_close(copy->dir, copy->fd);
     copy->fd = -1;
-    free(copy->piece);
+    free(copy->memory);
+    copy->memory = NULL;
     copy->piece = NULL;
 }

@@ -21,7 +21,8 @@ typedef struct CopyFile {
     const char *name;
     int fd;
     DirectMode mode;
-    uint8_t *piece; /* COPY_PIECE bytes of aligned memory, owned */
+    uint8_t *memory; /* owned */
+    uint8_t *piece;  /* in it: COPY_PIECE aligned bytes */
     size_t used;
     uint64_t offset; /* of the piece in the file */
 } CopyFile;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See memory_plan.h. The ring gets three quarters. Where that leaves too little for the windows of
- * the level, it gets a half: levels that want so much are slow, and a slow worker does not need
- * many segments ahead. What still does not fit costs workers, then all but a quarter of the ring.
+ * See memory_plan.h. The ring gets three quarters. Where that leaves too little for what
+ * the level would use, it gets a half: levels that want so much are slow, and a slow worker does
+ * not need many segments ahead. What still does not fit costs workers, then all but a quarter of
+ * the ring.
  */
 #include "walrx/archive/memory_plan.h"
 
@@ -49,6 +50,6 @@ MemoryPlan memory_plan(size_t memory, uint32_t segment_size, CompressSpec spec, 
         return (MemoryPlan){.ring = ring < RING_LEAST ? RING_LEAST : ring};
     }
     MemoryPlan plan = plan_codec(memory, segment_size, spec, workers);
-    plan.smaller_window = codec_is_limited(spec, segment_size, plan.codec);
+    plan.short_of_memory = codec_is_limited(spec, segment_size, plan.codec);
     return plan;
 }

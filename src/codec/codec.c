@@ -83,9 +83,8 @@ size_t codec_memory(CompressSpec spec, uint64_t content_size, size_t limit)
 
 bool codec_is_limited(CompressSpec spec, uint64_t content_size, size_t limit)
 {
-    /* gzip and lz4 have windows of a fixed, small size. */
-    return spec.method == WAL_ZSTD && codec_memory(spec, content_size, limit) <
-                                          codec_memory(spec, content_size, CODEC_MEMORY_ANY);
+    return codec_memory(spec, content_size, limit) <
+           codec_memory(spec, content_size, CODEC_MEMORY_ANY);
 }
 
 Encoder *encoder_new(CompressSpec spec, uint64_t content_size, size_t limit, Error *err)

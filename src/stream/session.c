@@ -35,10 +35,10 @@ static MemoryPlan plan_memory(const Receiver *receiver)
     const LogField fields[] = {LOG_NUM("ring_mb", plan.ring >> 20),
                                LOG_NUM("workers", plan.workers),
                                LOG_NUM("worker_mb", plan.codec >> 20), LOG_END};
-    if (plan.smaller_window && !options->as_pg_receivewal)
+    if (plan.short_of_memory && !options->as_pg_receivewal)
         log_line(LOG_NOTICE, fields,
-                 "--memory is less than this compression level uses: it works with a smaller "
-                 "window, and its output is a little larger");
+                 "--memory is less than this compression level would use: its output is a little "
+                 "larger (zstd), or it takes longer (gzip)");
     else
         log_line(LOG_DEBUG, fields, "memory is divided");
     return plan;

@@ -14,7 +14,7 @@ typedef struct MemoryPlan {
     size_t ring;           /* bytes */
     unsigned workers;      /* 0 without compression */
     size_t codec;          /* bytes for the codec of each worker: see encoder_new */
-    bool smaller_window;   /* the level would use more: the output becomes a little larger */
+    bool short_of_memory;  /* the level would use more: its output is larger, or it is slower */
     bool compresses_whole; /* the ring holds segments to be compressed from it */
 } MemoryPlan;
 

@@ -45,7 +45,7 @@ typedef struct Decoder Decoder;
  * `limit`. More than `limit` where it cannot do with so little; codec_memory(spec, size,
  * CODEC_MEMORY_ANY) is what the level would use. 0 for WAL_RAW. */
 size_t codec_memory(CompressSpec spec, uint64_t content_size, size_t limit);
-/* Does the limit make a window smaller, and so the output larger? */
+/* Does the limit cost something: a window, and so output (zstd), or speed (gzip)? */
 bool codec_is_limited(CompressSpec spec, uint64_t content_size, size_t limit);
 
 /* spec.method must not be WAL_RAW. content_size: the exact number of bytes that will be written,
