@@ -85,6 +85,8 @@ static int measure(const Options *options, Control *control, BenchResult *result
     bool measured = result->measured && (ok || result->bytes > 0);
     bool printed = !measured || print_result(options, result, ok ? NULL : &error);
     if (!ok) {
+        if (error.class == ERROR_STOPPED)
+            error_set(&error, ERROR_STOPPED, "stopped before anything was measured");
         log_error(LOG_ERROR, NULL, &error);
         int status = error_exit_status(error.class);
         return status > 0 ? status : 1; /* stopped before there was a result */

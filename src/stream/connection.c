@@ -87,6 +87,13 @@ static void drop_result(Connection *connection)
     connection->result = NULL;
 }
 
+static bool lost_while(Connection *connection, const char *doing, Error *err)
+{
+    char what[64];
+    (void)snprintf(what, sizeof(what), "connection lost while %s", doing);
+    return lost(connection, what, err);
+}
+
 /* Waits for the next result; *ret NULL when the command is over. */
 static bool next_result(Connection *connection, const char *doing, PGresult **ret, Error *err)
 {
@@ -95,7 +102,7 @@ static bool next_result(Connection *connection, const char *doing, PGresult **re
         if (!wait_for(connection, POLLIN, deadline, doing, err))
             return false;
         if (!PQconsumeInput(connection->pg))
-            return lost(connection, doing, err);
+            return lost_while(connection, doing, err);
     }
     *ret = PQgetResult(connection->pg);
     return true;
@@ -154,7 +161,7 @@ static bool collect(Connection *connection, const char *command, Error *err)
         PGresult *result = NULL;
         Error later = {.class = ERROR_NONE}; /* what follows the first error is not told */
         Error *into = ok ? err : &later;
-        if (!next_result(connection, "could not read an answer", &result, into))
+        if (!next_result(connection, "waiting for an answer", &result, into))
             return ok && complete && into->class == ERROR_RETRY;
         if (result == NULL)
             return ok;
@@ -165,7 +172,7 @@ static bool collect(Connection *connection, const char *command, Error *err)
             ok = false;
         }
         if (PQstatus(connection->pg) == CONNECTION_BAD && !complete)
-            return ok ? lost(connection, "could not read an answer", err) : false;
+            return ok ? lost_while(connection, "waiting for an answer", err) : false;
     }
     return error_set(err, ERROR_PROTOCOL, "the server's answer to \"%s\" does not end",
                      command != NULL ? command : "START_REPLICATION");

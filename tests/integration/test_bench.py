@@ -42,7 +42,8 @@ def start(walrx, world):
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True, start_new_session=True)
         started.append(process)
-        wait_until(lambda: process.poll() is not None or server.sender("state pid"), "the bench streams")
+        wait_until(lambda: process.poll() is not None or (server.sender("state") or [""])[0] in ("catchup", "streaming"),
+                   "the bench streams")
         assert process.poll() is None, process.communicate()
         return process
     yield call
