@@ -38,23 +38,17 @@ static void raw_gets_three_quarters_for_the_ring(void **state)
     assert_true(memory_plan(1 * MB, SEGMENT, raw, 4).ring >= 2 * RING_EXTENT);
 }
 
-/* Where no library wants the whole content at once. */
-static bool gzip_in_pieces(CompressSpec spec)
-{
-    return spec.method == WAL_GZIP && codec_memory(spec, SEGMENT, CODEC_MEMORY_ANY) < MB;
-}
-
-static void the_default_holds_three_segments_and_every_fast_level(void **state)
+static void the_default_holds_three_segments_or_two_and_large_windows(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SPEC_COUNT; i++) {
         CompressSpec spec = every_spec[i];
         MemoryPlan plan = memory_plan(64 * MB, SEGMENT, spec, 2);
-        bool fast = spec.level == 1 || spec.method == WAL_LZ4;
+        bool modest = codec_memory(spec, SEGMENT, CODEC_MEMORY_ANY) <= 6 * MB;
         assert_true(plan.compresses_whole);
         assert_int_equal(plan.workers, 2);
         assert_true(plan.short_of_memory == (spec.method == WAL_ZSTD && spec.level >= 9));
-        assert_int_equal(plan.ring, gzip_in_pieces(spec) || fast ? 48 * MB : 32 * MB);
+        assert_int_equal(plan.ring, modest ? 48 * MB : 32 * MB);
     }
 }
 
@@ -107,7 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(raw_gets_three_quarters_for_the_ring),
-        cmocka_unit_test(the_default_holds_three_segments_and_every_fast_level),
+        cmocka_unit_test(the_default_holds_three_segments_or_two_and_large_windows),
         cmocka_unit_test(everything_is_within_the_memory),
         cmocka_unit_test(the_least_memory_still_gives_one_worker_and_a_ring),
         cmocka_unit_test(much_memory_gives_every_level_its_window),
