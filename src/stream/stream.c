@@ -39,7 +39,8 @@ typedef struct Stream {
     uint64_t next_watchdog_ms;
     uint64_t watchdog_interval_ms;
     uint64_t began_ms;
-    bool ended; /* the server ended COPY */
+    bool rested; /* has slept with everything flushed since the latest flush was decided on */
+    bool ended;  /* the server ended COPY */
 } Stream;
 
 static bool report_flush(const Receiver *receiver)
@@ -246,15 +247,20 @@ static void tell_holdup(Stream *stream, bool packing, uint64_t now)
     }
 }
 
-/* A flush that a commit waits for is made here if it is a small one, and told at once. */
+/* A flush that one commit waits for is made here if it is a small one, and told at once. Where the
+ * next commit is there before the flush of the one before is, receiving goes on beside the flush
+ * instead. */
 static FeedbackDecision decide(Stream *stream, const FeedbackPositions *positions)
 {
     Receiver *receiver = stream->receiver;
     bool stalled = stream->pending_length > 0;
     FeedbackDecision first =
         feedback_decide(&stream->feedback, positions, stalled, clock_monotonic_ms());
-    if (!first.request_flush || !receiver->tunables.synchronous ||
-        !store_flush_here(receiver->store))
+    if (!first.request_flush)
+        return first;
+    bool alone = stream->rested && receiver->tunables.synchronous;
+    stream->rested = false;
+    if (!alone || !store_flush_here(receiver->store))
         return first;
     FeedbackPositions after = positions_now(stream);
     FeedbackDecision second =
@@ -321,6 +327,8 @@ static bool sleep_until(Stream *stream, uint64_t until_ms, Error *err)
 {
     Receiver *receiver = stream->receiver;
     short events = 0;
+    StorePositions positions = store_positions(receiver->store);
+    stream->rested = stream->rested || positions.flushed == positions.received;
     if (stream->pending_length == 0)
         events |= POLLIN;
     if (connection_wants_write(receiver->connection))
