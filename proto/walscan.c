@@ -219,6 +219,7 @@ static void finish_page_header(WalScanner *scanner)
         return;
     }
     scanner->timeline = header.timeline;
+    scanner->magic = header.magic;
 }
 
 static void feed_page_header(WalScanner *scanner, Input *input)
@@ -316,6 +317,15 @@ static void finish_padding(WalScanner *scanner)
     scanner->skip_to_segment_end = false;
 }
 
+static void collect(WalCollector *collector, const uint8_t *bytes, size_t count)
+{
+    size_t room = collector->capacity - collector->length;
+    size_t taken = count < room ? count : room;
+
+    memcpy(collector->buffer + collector->length, bytes, taken);
+    collector->length += taken;
+}
+
 /* All bytes of the record have passed: its CRC decides. */
 static void finish_record(WalScanner *scanner)
 {
@@ -346,6 +356,9 @@ static void finish_record(WalScanner *scanner)
         scanner->first_record = scanner->record_start;
     scanner->previous_record = scanner->record_start;
     scanner->skip_to_segment_end = is_segment_switch(&header);
+    if (scanner->collector != NULL)
+        scanner->collector->visit(scanner->collector->context, scanner, scanner->collector->buffer,
+                                  scanner->collector->length);
     if (scanner->record_left == 0)
         finish_padding(scanner);
 }
@@ -365,6 +378,8 @@ static void feed_record_header(WalScanner *scanner, Input *input, uint32_t page_
         return;
     if (scanner->record_gathered < WAL_RECORD_HEADER_SIZE || !check_previous(scanner))
         return;
+    if (scanner->collector != NULL)
+        scanner->collector->length = 0;
     scanner->crc = CRC32C_INIT;
     scanner->record_left = load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE;
     scanner->phase = PHASE_RECORD_BODY;
@@ -377,6 +392,8 @@ static void feed_record_body(WalScanner *scanner, Input *input, uint32_t page_le
     uint32_t count = available(input, minimum(scanner->record_left, page_left));
 
     scanner->crc = crc32c_update(scanner->crc, input->data, count);
+    if (scanner->collector != NULL)
+        collect(scanner->collector, input->data, count);
     consume(scanner, input, count);
     scanner->record_left -= count;
     if (scanner->record_left == 0)
@@ -433,6 +450,12 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
                         lsn_format(start, text));
         stop_damaged(scanner, start);
     }
+}
+
+void wal_scan_collect(WalScanner *scanner, WalCollector *collector)
+{
+    collector->length = 0;
+    scanner->collector = collector;
 }
 
 static void feed_page_content(WalScanner *scanner, Input *input)
