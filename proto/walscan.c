@@ -294,7 +294,7 @@ static bool check_previous(WalScanner *scanner)
     return record_error(scanner);
 }
 
-static bool is_segment_switch(const WalRecordHeader *header)
+bool wal_record_is_switch(const WalRecordHeader *header)
 {
     return header->rmgr == RMGR_XLOG && (header->info & INFO_RMGR_MASK) == INFO_XLOG_SWITCH;
 }
@@ -355,7 +355,7 @@ static void finish_record(WalScanner *scanner)
     if (scanner->first_record == LSN_INVALID)
         scanner->first_record = scanner->record_start;
     scanner->previous_record = scanner->record_start;
-    scanner->skip_to_segment_end = is_segment_switch(&header);
+    scanner->skip_to_segment_end = wal_record_is_switch(&header);
     if (scanner->collector != NULL)
         scanner->collector->visit(scanner->collector->context, scanner, scanner->collector->buffer,
                                   scanner->collector->length);

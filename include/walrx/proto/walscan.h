@@ -100,3 +100,6 @@ WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length)
 
 /* From the next record on; call it before the first byte is fed. */
 void wal_scan_collect(WalScanner *scanner, WalCollector *collector);
+
+/* XLOG_SWITCH: what follows it in its segment is not WAL. */
+bool wal_record_is_switch(const WalRecordHeader *header);
