@@ -317,13 +317,27 @@ static void finish_padding(WalScanner *scanner)
     scanner->skip_to_segment_end = false;
 }
 
-static void collect(WalCollector *collector, const uint8_t *bytes, size_t count)
+/* The two that only a collector needs are kept out of the loop that runs for every record. */
+__attribute__((noinline, cold)) static void collect(const WalScanner *scanner, const uint8_t *bytes,
+                                                    size_t count)
 {
-    size_t room = collector->capacity - collector->length;
-    size_t taken = count < room ? count : room;
+    const WalCollector *collector = scanner->collector;
+    size_t at =
+        load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
 
-    memcpy(collector->buffer + collector->length, bytes, taken);
-    collector->length += taken;
+    if (at >= collector->capacity)
+        return;
+    size_t room = collector->capacity - at;
+    memcpy(collector->buffer + at, bytes, count < room ? count : room);
+}
+
+__attribute__((noinline, cold)) static void tell_record(const WalScanner *scanner)
+{
+    const WalCollector *collector = scanner->collector;
+    size_t length = scanner->last_header.total_length - WAL_RECORD_HEADER_SIZE;
+
+    collector->visit(collector->context, scanner, collector->buffer,
+                     length < collector->capacity ? length : collector->capacity);
 }
 
 /* All bytes of the record have passed: its CRC decides. */
@@ -357,8 +371,7 @@ static void finish_record(WalScanner *scanner)
     scanner->previous_record = scanner->record_start;
     scanner->skip_to_segment_end = wal_record_is_switch(&header);
     if (scanner->collector != NULL)
-        scanner->collector->visit(scanner->collector->context, scanner, scanner->collector->buffer,
-                                  scanner->collector->length);
+        tell_record(scanner);
     if (scanner->record_left == 0)
         finish_padding(scanner);
 }
@@ -378,8 +391,6 @@ static void feed_record_header(WalScanner *scanner, Input *input, uint32_t page_
         return;
     if (scanner->record_gathered < WAL_RECORD_HEADER_SIZE || !check_previous(scanner))
         return;
-    if (scanner->collector != NULL)
-        scanner->collector->length = 0;
     scanner->crc = CRC32C_INIT;
     scanner->record_left = load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE;
     scanner->phase = PHASE_RECORD_BODY;
@@ -393,7 +404,7 @@ static void feed_record_body(WalScanner *scanner, Input *input, uint32_t page_le
 
     scanner->crc = crc32c_update(scanner->crc, input->data, count);
     if (scanner->collector != NULL)
-        collect(scanner->collector, input->data, count);
+        collect(scanner, input->data, count);
     consume(scanner, input, count);
     scanner->record_left -= count;
     if (scanner->record_left == 0)
@@ -452,9 +463,8 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
     }
 }
 
-void wal_scan_collect(WalScanner *scanner, WalCollector *collector)
+void wal_scan_collect(WalScanner *scanner, const WalCollector *collector)
 {
-    collector->length = 0;
     scanner->collector = collector;
 }
 

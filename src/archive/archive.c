@@ -109,7 +109,7 @@ bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret
     Identity identity;
     bool known = false;
     if (!dir_open(path, false, files, &archive.dir, err))
-        return false;
+        return error_hint(err, "Name an archive directory that this user may read.");
     bool ok =
         dir_open_inside(&archive.dir, ARCHIVE_PRIVATE_DIR, false, &archive.private, NULL, err) &&
         (archive.private.fd < 0 || identity_load(&archive.private, &known, &identity, err));

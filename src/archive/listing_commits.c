@@ -33,6 +33,7 @@ typedef struct Search {
     bool running;   /* the scanner expects the start of the next segment */
     uint64_t left;  /* bytes of the segment that may still come */
     uint64_t bytes; /* read in all */
+    bool failed;    /* the file of the segment under way could not be read */
     ListingCommit commit;
     WalScanner scanner;
     WalCollector collector;
@@ -137,13 +138,16 @@ static bool feed_segment(Search *search, Timeline timeline, SegNo segno, Error *
     search->running = true;
     search->start = start;
     search->left = search->archive->segment_size;
+    search->failed = false;
     if (!read_file(search, file, &why)) {
         if (why.class == ERROR_MEMORY) {
             *err = why;
             return false;
         }
         /* An open segment may end anywhere, also in the middle of a compressed frame. */
-        if (why.class != ERROR_STOPPED && !(file->partial && why.class == ERROR_ARCHIVE))
+        search->failed =
+            why.class != ERROR_STOPPED && !(file->partial && why.class == ERROR_ARCHIVE);
+        if (search->failed)
             listing_unreadable(search->listing, &why);
     }
     if (search->scanner.state == WAL_SCAN_DAMAGED && !file->partial) {
@@ -240,7 +244,7 @@ static bool examine_open(Search *search, Error *err)
         if (!feed_segment(search, timeline->timeline, open->segno, err))
             return false;
         const WalScanner *scanner = &search->scanner;
-        open->examined = true;
+        open->examined = !search->failed;
         open->proven_begin = segment_start(open->segno, listing->segment_size);
         open->proven_end = open->proven_begin;
         if (scanner->records > 0) {

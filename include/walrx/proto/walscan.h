@@ -55,7 +55,6 @@ typedef struct WalCollector {
     size_t capacity; /* what a record has beyond that is not kept */
     WalRecordVisit visit;
     void *context;
-    size_t length; /* private: bytes of the record under way */
 } WalCollector;
 
 struct WalScanner {
@@ -87,7 +86,7 @@ struct WalScanner {
     Lsn record_start;
     Lsn previous_record; /* LSN_INVALID: unknown, xl_prev of the next one is not checked */
     bool skip_to_segment_end;
-    WalCollector *collector; /* NULL: nobody wants records */
+    const WalCollector *collector; /* NULL: nobody wants records */
 };
 
 /* `start` on a page boundary (a segment start is one). system_identifier 0 = accept any. */
@@ -99,7 +98,7 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
 WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length);
 
 /* From the next record on; call it before the first byte is fed. */
-void wal_scan_collect(WalScanner *scanner, WalCollector *collector);
+void wal_scan_collect(WalScanner *scanner, const WalCollector *collector);
 
 /* XLOG_SWITCH: what follows it in its segment is not WAL. */
 bool wal_record_is_switch(const WalRecordHeader *header);
