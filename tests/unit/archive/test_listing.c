@@ -8,6 +8,7 @@
 #include "../proto/walmaker.h"
 #include "fake_files.h"
 #include "fixture.h"
+#include "listing_internal.h"
 #include "walrx/archive/gap.h"
 
 #include <errno.h>
@@ -274,6 +275,30 @@ static void strangers_are_counted(void **state)
     assert_int_equal(listing.quarantine.disk_bytes, 5);
 }
 
+/* The names were read while a receiver renamed: 6 and 8 showed under neither of their names. */
+static void small_holes_are_looked_at_again_by_name(void **state)
+{
+    static const SegNo seen[] = {5, 7};
+    FileList files = {.items = calloc(64, sizeof(ListedFile)), .capacity = 64};
+    (void)state;
+    assert_non_null(files.items);
+    for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+        files.items[files.count++] =
+            (ListedFile){.segno = seen[i], .timeline = 1, .form = WAL_ZSTD, .disk_bytes = 1};
+    files.items[files.count++] = (ListedFile){.segno = 9, .timeline = 1, .partial = true};
+    put(1, 6, WAL_RAW, false);
+    put(1, 8, WAL_LZ4, false);
+    listing_free(&listing);
+    listing = (Listing){.known = true, .segment_size = SIZE};
+    assert_true(listing_ranges(&fixture.archive, &files, &listing, &fixture.error));
+    assert_int_equal(listing.range_count, 1);
+    assert_range(0, 5, 8);
+    assert_int_equal(listing.segments, 4);
+    assert_int_equal(listing.stale.files, 0);
+    assert_int_equal(listing.timelines[0].open.segno, 9);
+    free(files.items);
+}
+
 /* Commits ---------------------------------------------------------------------------------------
  */
 
@@ -364,6 +389,12 @@ static void a_commit_across_two_segments_is_found(void **state)
     make();
     assert_false(listing.newest.found);
     assert_false(listing.oldest.found);
+    /* The same with a complete segment behind it. */
+    archive_wal(6, 6, false);
+    make();
+    assert_int_equal(listing.newest.lsn, only);
+    assert_int_equal(listing.newest.searched, 2);
+    assert_int_equal(listing.oldest.lsn, only);
 }
 
 static void commits_are_not_looked_for_behind_a_gap(void **state)
@@ -472,6 +503,7 @@ int main(void)
         TEST(two_promotions_in_one_segment_are_no_gap),
         TEST(without_a_history_the_newest_timeline_stands_alone),
         TEST(strangers_are_counted),
+        TEST(small_holes_are_looked_at_again_by_name),
         TEST(the_first_and_the_last_commit_are_found),
         TEST(a_commit_across_two_segments_is_found),
         TEST(commits_are_not_looked_for_behind_a_gap),
