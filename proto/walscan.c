@@ -219,6 +219,7 @@ static void finish_page_header(WalScanner *scanner)
         return;
     }
     scanner->timeline = header.timeline;
+    scanner->magic = header.magic;
 }
 
 static void feed_page_header(WalScanner *scanner, Input *input)
@@ -293,7 +294,7 @@ static bool check_previous(WalScanner *scanner)
     return record_error(scanner);
 }
 
-static bool is_segment_switch(const WalRecordHeader *header)
+bool wal_record_is_switch(const WalRecordHeader *header)
 {
     return header->rmgr == RMGR_XLOG && (header->info & INFO_RMGR_MASK) == INFO_XLOG_SWITCH;
 }
@@ -314,6 +315,29 @@ static void finish_padding(WalScanner *scanner)
         segment_offset(scanner->position, scanner->segment_size) != 0)
         scanner->phase = PHASE_REST_OF_SEGMENT;
     scanner->skip_to_segment_end = false;
+}
+
+/* The two that only a collector needs are kept out of the loop that runs for every record. */
+__attribute__((noinline, cold)) static void collect(const WalScanner *scanner, const uint8_t *bytes,
+                                                    size_t count)
+{
+    const WalCollector *collector = scanner->collector;
+    size_t at =
+        load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
+
+    if (at >= collector->capacity)
+        return;
+    size_t room = collector->capacity - at;
+    memcpy(collector->buffer + at, bytes, count < room ? count : room);
+}
+
+__attribute__((noinline, cold)) static void tell_record(const WalScanner *scanner)
+{
+    const WalCollector *collector = scanner->collector;
+    size_t length = scanner->last_header.total_length - WAL_RECORD_HEADER_SIZE;
+
+    collector->visit(collector->context, scanner, collector->buffer,
+                     length < collector->capacity ? length : collector->capacity);
 }
 
 /* All bytes of the record have passed: its CRC decides. */
@@ -345,7 +369,9 @@ static void finish_record(WalScanner *scanner)
     if (scanner->first_record == LSN_INVALID)
         scanner->first_record = scanner->record_start;
     scanner->previous_record = scanner->record_start;
-    scanner->skip_to_segment_end = is_segment_switch(&header);
+    scanner->skip_to_segment_end = wal_record_is_switch(&header);
+    if (scanner->collector != NULL)
+        tell_record(scanner);
     if (scanner->record_left == 0)
         finish_padding(scanner);
 }
@@ -377,6 +403,8 @@ static void feed_record_body(WalScanner *scanner, Input *input, uint32_t page_le
     uint32_t count = available(input, minimum(scanner->record_left, page_left));
 
     scanner->crc = crc32c_update(scanner->crc, input->data, count);
+    if (scanner->collector != NULL)
+        collect(scanner, input->data, count);
     consume(scanner, input, count);
     scanner->record_left -= count;
     if (scanner->record_left == 0)
@@ -433,6 +461,11 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
                         lsn_format(start, text));
         stop_damaged(scanner, start);
     }
+}
+
+void wal_scan_collect(WalScanner *scanner, const WalCollector *collector)
+{
+    scanner->collector = collector;
 }
 
 static void feed_page_content(WalScanner *scanner, Input *input)

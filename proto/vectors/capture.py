@@ -7,6 +7,7 @@
 import argparse
 import os
 import pwd
+import re
 import shutil
 import socket
 import struct
@@ -35,10 +36,12 @@ class Server:
                        f"unix_socket_directories = '{self.sockets}'\nport = {PORT}\n"
                        "wal_level = replica\nmax_wal_senders = 4\nmax_replication_slots = 4\n"
                        "autovacuum = off\nfsync = off\nwal_recycle = off\nwal_keep_size = 256MB\n"
-                       "checkpoint_timeout = 1h\nmax_wal_size = 1GB\n")
+                       "checkpoint_timeout = 1h\nmax_wal_size = 1GB\n"
+                       "max_prepared_transactions = 2\n")
 
     def run(self, program, *args, check=True):
-        return subprocess.run([os.path.join(self.bindir, program), *args], user=self.user,
+        # "env" has a path of its own
+        return subprocess.run([os.path.join(self.bindir, program) if program != "env" else program, *args], user=self.user,
                               cwd="/", check=check, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True).stdout
 
@@ -251,6 +254,43 @@ def capture_wal(server, sql, out, full):
                records(server, 1, start, following + 2 * PAGE).encode())
 
 
+def capture_events(server, sql, out):
+    """Records that carry a time, among compressed page images, and what pg_waldump says of them."""
+    sql.query("SET wal_compression = on")
+    sql.query("CREATE TABLE events (a int PRIMARY KEY, b text)")
+    sql.query("INSERT INTO events SELECT i, repeat('z', 90) FROM generate_series(1, 40) i")
+    sql.query("CHECKPOINT")  # the next change of each page is logged with its image
+    start = switch(sql)
+    for text in ("UPDATE events SET b = 'a' WHERE a = 1",
+                 "BEGIN", "DELETE FROM events WHERE a = 2", "ROLLBACK",
+                 "BEGIN", "DELETE FROM events WHERE a = 3", "PREPARE TRANSACTION 'one'",
+                 "COMMIT PREPARED 'one'",
+                 "BEGIN", "DELETE FROM events WHERE a = 4", "PREPARE TRANSACTION 'two'",
+                 "ROLLBACK PREPARED 'two'",
+                 "SELECT pg_create_restore_point('before the release')",
+                 # a commit with subtransactions, a dropped relation and invalidations
+                 "BEGIN", "SAVEPOINT s", "DELETE FROM events WHERE a = 5", "RELEASE s", "DROP TABLE events",
+                 "COMMIT",
+                 "SELECT txid_current()"):
+        sql.query(text)
+    end = wal_position(sql)
+    sql.query("CHECKPOINT")
+    out.binary("events.wal", server.wal(start, 1, ((end - start) // PAGE + 1) * PAGE))
+    text = server.run("env", "TZ=UTC", os.path.join(server.bindir, "pg_waldump"), "-p",
+                      os.path.join(server.data, "pg_wal"), "-t", "1", "-s", lsn_text(start), "-e", lsn_text(end),
+                      check=False)
+    lines = []
+    for line in text.splitlines():
+        match = re.search(r"lsn: (\S+), prev.* desc: (COMMIT|ABORT|COMMIT_PREPARED|ABORT_PREPARED) "
+                          r"(?:\d+: |\w+: )?(\S+ \S+) UTC", line)
+        if match:
+            lines.append(f"{match[1]} {match[2]} {match[3]}\n")
+        match = re.search(r"lsn: (\S+), prev.* desc: RESTORE_POINT (.+)$", line)
+        if match:
+            lines.append(f"{match[1]} RESTORE_POINT {match[2]}\n")
+    out.binary("events.records", "".join(lines).encode())
+
+
 def capture_overwrite(server, out):
     """A record cut at a page boundary by a crash, and what the server wrote in its place."""
     sql = Connection(server, database="postgres")
@@ -309,6 +349,7 @@ def main():
     parser.add_argument("--bindir", required=True, help="folder of the server's programs")
     parser.add_argument("--out", required=True, help="folder to write to, e.g. proto/vectors/15")
     parser.add_argument("--small", action="store_true", help="one WAL page only")
+    parser.add_argument("--events", action="store_true", help="only events.*, the rest stays as it is")
     args = parser.parse_args()
     user = "postgres" if os.geteuid() == 0 else None
     scratch = tempfile.mkdtemp(prefix="vectors.")
@@ -321,9 +362,13 @@ def main():
         server.start()
         sql = Connection(server, database="postgres")
         version = int(sql.query("SHOW server_version_num")[0][0])
+        if args.events:
+            capture_events(server, sql, out)
+            return 0
         capture_commands(server, out, version >= 150000)
         capture_messages(server, sql, out)
         capture_wal(server, sql, out, not args.small)
+        capture_events(server, sql, out)
         sql.close()
         if not args.small:
             capture_overwrite(server, out)

@@ -102,6 +102,33 @@ bool archive_bind(Archive *archive, uint64_t system_identifier, uint32_t segment
     return true;
 }
 
+bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, bool *ret_known,
+                          bool *ret_loaded, Error *err)
+{
+    Archive archive = {.dir = {.fd = -1}, .private = {.fd = -1}, .lock = {.fd = -1}};
+    Identity identity;
+    bool known = false;
+    if (!dir_open(path, false, files, &archive.dir, err))
+        return error_hint(err, "Name an archive directory that this user may read.");
+    bool ok =
+        dir_open_inside(&archive.dir, ARCHIVE_PRIVATE_DIR, false, &archive.private, NULL, err) &&
+        (archive.private.fd < 0 || identity_load(&archive.private, &known, &identity, err));
+    *ret_loaded = known;
+    ok = ok && (known || identity_derive(&archive.dir, &known, &identity, err));
+    if (!ok) {
+        archive_close(&archive);
+        return false;
+    }
+    archive.bound = known;
+    if (known) {
+        archive.system_identifier = identity.system_identifier;
+        archive.segment_size = identity.segment_size;
+    }
+    *ret_known = known;
+    *ret = archive;
+    return true;
+}
+
 void archive_close(Archive *archive)
 {
     dirlock_release(&archive->private, &archive->lock);

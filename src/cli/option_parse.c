@@ -34,6 +34,8 @@ const char *options_program(CommandBit command)
         return "pg_receivewal";
     case COMMAND_BENCH:
         return "walrx bench";
+    case COMMAND_LIST:
+        return "walrx list";
     }
     return "walrx";
 }
@@ -207,6 +209,8 @@ bool options_check(CommandBit command, const Options *options, Error *err)
 {
     if (command == COMMAND_BENCH)
         return check_bench(options, err);
+    if (command == COMMAND_LIST)
+        return true; /* no option depends on another */
     if (command != COMMAND_SLOT && !check_receive(command, options, err))
         return false;
     return options->slot == NULL || slot_name_check(options->slot, err);

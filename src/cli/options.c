@@ -21,6 +21,7 @@
 #define SLOT COMMAND_SLOT
 #define FRONT COMMAND_FRONT
 #define BENCH COMMAND_BENCH
+#define LIST COMMAND_LIST
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -40,6 +41,8 @@ const OptionSpec option_specs[] = {
      .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
      .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST, MEMBER(directory),
+     .help = "archive directory; without it, the current one"},
     {"duration", 0, OPTION_DURATION, GENERAL, "TIME", BENCH, MEMBER(duration_ms), .minimum = 100,
      .maximum = MAX_INTERVAL_MS, .help = "measure for so long (10s, and no limit with --endpos)"},
     {"from", 0, OPTION_LSN, GENERAL, "LSN", BENCH, MEMBER(from),
@@ -92,11 +95,11 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH, MEMBER(json),
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST, MEMBER(json),
      .help = "print the result as one JSON object"},
-    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH, MEMBER(version),
-     .help = "show the version and end"},
-    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH, MEMBER(help),
+    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH | LIST,
+     MEMBER(version), .help = "show the version and end"},
+    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH | LIST, MEMBER(help),
      .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,

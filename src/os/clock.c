@@ -38,6 +38,21 @@ const char *clock_utc_text(char buffer[CLOCK_TEXT_SIZE])
     return buffer;
 }
 
+const char *clock_pg_text(PgTime time, char buffer[CLOCK_TEXT_SIZE])
+{
+    int64_t micros = time % 1000000;
+    time_t seconds = (time_t)(time / 1000000 + PG_EPOCH_UNIX_SECONDS);
+    struct tm parts;
+    if (micros < 0) {
+        micros += 1000000;
+        seconds--;
+    }
+    (void)gmtime_r(&seconds, &parts); /* 64 bits of microseconds stay within its years */
+    size_t length = strftime(buffer, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
+    (void)snprintf(buffer + length, CLOCK_TEXT_SIZE - length, ".%06dZ", (int)micros);
+    return buffer;
+}
+
 uint64_t clock_seed(void)
 {
     uint64_t seed;

@@ -63,6 +63,9 @@ def complete(script, tmp_path):
     (["receive", "--config", "=", "file"], ["file.conf"]),
     (["receive", "--config", "file"], ["file.conf"]),
     (["receive", "-v", "--on"], ["--on-gap"]),
+    (["li"], ["list"]),
+    (["list", "--"], ["--directory", "--json", "--version", "--help"]),
+    (["list", "-D", "f"], ["folder one"]),
     (["be"], ["bench"]),
     (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
     (["bench", "--sink", "="], ["null", "disk"]),
@@ -73,7 +76,7 @@ def test_completes(complete, words, expected):
 
 
 def test_all_commands_are_offered(complete):
-    assert complete("") == ["--help", "--version", "receive", "slot", "bench", "completion", "help"]
+    assert complete("") == ["--help", "--version", "receive", "slot", "list", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

@@ -16,7 +16,8 @@ def front(program, tmp_path_factory):
 
 @pytest.mark.parametrize("args", [["--help"], ["-?"], ["help"], ["help", "receive"], ["receive", "--help"],
                                   ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"],
-                                  ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"], ["receive", "-D", "x", "--help"]])
+                                  ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"],
+                                  ["list", "--help"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
@@ -29,7 +30,7 @@ def test_help_shows_defaults(walrx):
         assert f"(default: {default})" in text, default
 
 
-@pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"]])
+@pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"], ["list", "-V"]])
 def test_version(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == ""
@@ -43,13 +44,13 @@ def test_version(walrx, args):
                                   ["receive", "-D", "x", "extra"], ["bench", "extra"], ["bench", "-D", "x"],
                                   ["bench", "--sink=disk"], ["bench", "--synchronous"], ["bench", "--compress=lz4"],
                                   ["bench", "--duration=0"], ["bench", "--duration=soon"], ["bench", "--from=x"],
-                                  ["bench", "--sink=tape"], ["bench", "--slot=s"], ["bench", "--config=f"]])
+                                  ["list", "extra"], ["list", "--nosuch"], ["list", "--host=x"], ["bench", "--sink=tape"], ["bench", "--slot=s"], ["bench", "--config=f"]])
 def test_usage_errors_have_a_hint(walrx, args):
     done = walrx(*args)
     assert done.returncode == 1 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert lines[0].startswith("walrx: error: ")
-    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| bench)? --help" for more information\.', lines[-1])
+    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| list| bench)? --help" for more information\.', lines[-1])
 
 
 def test_bench_help_shows_defaults(walrx):

@@ -13,6 +13,8 @@ static void check_within_limits(const Options *options)
 {
     for (size_t i = 0; i < option_spec_count; i++) {
         const OptionSpec *spec = &option_specs[i];
+        if ((spec->commands & COMMAND_RECEIVE) == 0)
+            continue; /* another command's default may mean that it was not given */
         const char *member = (const char *)options + spec->offset;
         if (spec->kind == OPTION_NUMBER || spec->kind == OPTION_SIZE ||
             spec->kind == OPTION_DURATION || spec->kind == OPTION_SECONDS) {

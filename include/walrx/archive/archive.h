@@ -34,6 +34,12 @@ typedef struct Archive {
 bool archive_open(const char *path, bool sync, const FileTable *files, Archive *ret,
                   Error *err) MUST_CHECK;
 
+/* For commands that only look: no lock, so a receiver may run beside it, and nothing is changed.
+ * *ret_known false: nothing in the directory tells which cluster it belongs to; otherwise
+ * *ret_loaded tells whether .walrx/ did, or the WAL itself. archive_close as above. */
+bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, bool *ret_known,
+                          bool *ret_loaded, Error *err) MUST_CHECK;
+
 /* Compares with what the archive belongs to and remembers it durably. ERROR_ARCHIVE naming both
  * sides when they differ. Removes unfinished temporary files. group_may_read: files 0640 instead of
  * 0600 (the server's data_directory_mode). Calling it again for a later connection compares again.

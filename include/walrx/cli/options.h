@@ -20,6 +20,7 @@ typedef enum CommandBit {
     COMMAND_SLOT = 1 << 1,
     COMMAND_FRONT = 1 << 2, /* walrx under the name pg_receivewal */
     COMMAND_BENCH = 1 << 3,
+    COMMAND_LIST = 1 << 5,
 } CommandBit;
 
 typedef enum OptionKind {

@@ -42,7 +42,22 @@ typedef struct WalRecordHeader {
     uint32_t crc;
 } WalRecordHeader;
 
-typedef struct WalScanner {
+typedef struct WalScanner WalScanner;
+
+/* Each proven record as it is found: scanner->last_record and last_header are its own, `body` holds
+ * the first `length` bytes behind its header. Nothing of the scanner may be changed from here. */
+typedef void (*WalRecordVisit)(void *context, const WalScanner *scanner, const uint8_t *body,
+                               size_t length);
+
+/* Who wants to see the records, not only that they are whole. The caller's, as is the buffer. */
+typedef struct WalCollector {
+    uint8_t *buffer;
+    size_t capacity; /* what a record has beyond that is not kept */
+    WalRecordVisit visit;
+    void *context;
+} WalCollector;
+
+struct WalScanner {
     /* results: read freely */
     WalScanState state;
     Lsn position;   /* next byte expected by wal_scan_feed */
@@ -52,6 +67,7 @@ typedef struct WalScanner {
     Lsn last_record;             /* LSN of the newest proven record */
     WalRecordHeader last_header; /* its header */
     uint64_t records;            /* proven so far */
+    uint16_t magic;              /* of the newest page, 0 while none: tells the major version */
     Lsn fault_lsn;               /* with END or DAMAGED: the position that stopped the scan */
     Error error;                 /* with DAMAGED: what was expected and found */
 
@@ -70,7 +86,8 @@ typedef struct WalScanner {
     Lsn record_start;
     Lsn previous_record; /* LSN_INVALID: unknown, xl_prev of the next one is not checked */
     bool skip_to_segment_end;
-} WalScanner;
+    const WalCollector *collector; /* NULL: nobody wants records */
+};
 
 /* `start` on a page boundary (a segment start is one). system_identifier 0 = accept any. */
 void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
@@ -79,3 +96,9 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
 /* Takes the next `length` bytes of the log. After END or DAMAGED it does nothing. Returns the
  * state. */
 WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length);
+
+/* From the next record on; call it before the first byte is fed. */
+void wal_scan_collect(WalScanner *scanner, const WalCollector *collector);
+
+/* XLOG_SWITCH: what follows it in its segment is not WAL. */
+bool wal_record_is_switch(const WalRecordHeader *header);

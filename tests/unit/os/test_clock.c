@@ -69,12 +69,35 @@ static void seeds_differ(void **state)
     assert_true(clock_seed() != clock_seed());
 }
 
+static void a_pg_time_is_shown_in_utc_with_microseconds(void **state)
+{
+    static const struct {
+        PgTime time;
+        const char *text;
+    } cases[] = {
+        {0, "2000-01-01T00:00:00.000000Z"},
+        {1, "2000-01-01T00:00:00.000001Z"},
+        {-1, "1999-12-31T23:59:59.999999Z"},
+        {-1000000, "1999-12-31T23:59:59.000000Z"},
+        {INT64_C(848481408445614), "2026-11-20T09:16:48.445614Z"},
+        {INT64_C(5097599999999), "2000-02-28T23:59:59.999999Z"},
+        {INT64_MAX, "294277-01-09T04:00:54.775807Z"},
+        {INT64_MIN, "-290278-12-22T19:59:05.224192Z"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[CLOCK_TEXT_SIZE];
+        assert_string_equal(clock_pg_text(cases[i].time, text), cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(monotonic_time_goes_forward_at_its_pace),
         cmocka_unit_test(nanoseconds_are_of_the_same_clock),
         cmocka_unit_test(pg_time_counts_microseconds_since_2000),
+        cmocka_unit_test(a_pg_time_is_shown_in_utc_with_microseconds),
         cmocka_unit_test(utc_text_is_iso_8601_with_milliseconds),
         cmocka_unit_test(seeds_differ),
     };

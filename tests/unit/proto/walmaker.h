@@ -88,8 +88,10 @@ static inline void maker_zeros(WalMaker *maker, size_t unit)
     maker->length += count;
 }
 
-/* A record of `length` bytes, its header included. Returns its LSN. */
-static inline Lsn maker_record(WalMaker *maker, uint32_t length, uint8_t rmgr, uint8_t info)
+/* A record of `length` bytes, its header included; `body` NULL: any bytes behind it. Returns its
+ * LSN. */
+static inline Lsn maker_record_of(WalMaker *maker, uint32_t length, uint8_t rmgr, uint8_t info,
+                                  const uint8_t *body)
 {
     static uint8_t record[MAKER_RECORD_MAX];
     uint32_t crc = CRC32C_INIT;
@@ -109,7 +111,7 @@ static inline Lsn maker_record(WalMaker *maker, uint32_t length, uint8_t rmgr, u
     record[16] = info;
     record[17] = rmgr;
     for (uint32_t i = WAL_RECORD_HEADER_SIZE; i < length; i++)
-        record[i] = (uint8_t)(lsn * 31 + i * 7);
+        record[i] = body != NULL ? body[i - WAL_RECORD_HEADER_SIZE] : (uint8_t)(lsn * 31 + i * 7);
     crc =
         crc32c_update_table(crc, record + WAL_RECORD_HEADER_SIZE, length - WAL_RECORD_HEADER_SIZE);
     crc = crc32c_final(crc32c_update_table(crc, record, 20));
@@ -119,6 +121,11 @@ static inline Lsn maker_record(WalMaker *maker, uint32_t length, uint8_t rmgr, u
     maker_zeros(maker, 8);
     maker->previous = lsn;
     return lsn;
+}
+
+static inline Lsn maker_record(WalMaker *maker, uint32_t length, uint8_t rmgr, uint8_t info)
+{
+    return maker_record_of(maker, length, rmgr, info, NULL);
 }
 
 /* XLOG_SWITCH and the rest of the segment. */

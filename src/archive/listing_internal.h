@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The parts of the listing: its files (listing.c), what follows from their names
+ * (listing_ranges.c), from the history files (listing_branches.c), and from WAL
+ * (listing_commits.c).
+ */
+#pragma once
+
+#include "walrx/archive/listing.h"
+
+/* One file of a segment. */
+typedef struct ListedFile {
+    SegNo segno;
+    uint64_t disk_bytes;
+    Timeline timeline;
+    uint8_t form; /* WalCompression */
+    bool partial;
+} ListedFile;
+
+typedef struct FileList {
+    ListedFile *items; /* by timeline, segment, complete ones first, form */
+    size_t count;
+    size_t capacity;
+} FileList;
+
+/* Consecutive segments of one timeline on the current branch, clipped to where it was left. */
+typedef struct BranchSpan {
+    Timeline timeline;
+    SegNo first;
+    SegNo last;
+    bool joined; /* continues the span before it */
+} BranchSpan;
+
+typedef struct Branch {
+    BranchSpan *spans; /* from the oldest WAL to the newest */
+    size_t count;
+    size_t capacity;
+} Branch;
+
+void file_list_sort(FileList *list);
+/* The best file of a segment: complete before partial, raw before compressed. NULL: none. */
+const ListedFile *file_list_find(const FileList *list, Timeline timeline, SegNo segno);
+
+/* Looks for a complete segment by its names, now; adds what is there. *ret_found tells. */
+bool listing_look_again(const Archive *archive, FileList *files, Timeline timeline, SegNo segno,
+                        bool *ret_found, Error *err) MUST_CHECK;
+
+/* Timelines, ranges, open segments, totals. */
+bool listing_ranges(const Archive *archive, FileList *files, Listing *listing,
+                    Error *err) MUST_CHECK;
+
+/* Where timelines were left, the current branch, all gaps. *ret is to be freed by the caller. */
+bool listing_branches(const Archive *archive, Listing *listing, Branch *ret, Error *err) MUST_CHECK;
+
+/* How far open segments are proven, and the commit times. */
+bool listing_commits(const Archive *archive, const FileList *files, const Branch *branch,
+                     Listing *listing, Error *err) MUST_CHECK;
+
+/* Room for one more; false when there is no memory. */
+bool listing_grow(void **items, size_t *capacity, size_t count, size_t item_size,
+                  Error *err) MUST_CHECK;
+
+/* Keeps the first. */
+void listing_unreadable(Listing *listing, const Error *why);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Records taken apart: real servers' (proto/vectors, events.wal), where pg_waldump says which of
+ * them are commits and when; and made ones with wrong lengths in every place.
+ */
+#include "vectors.h"
+
+#include "walrx/proto/walrecord.h"
+
+#define SEGMENT ((uint32_t)1 << 20)
+#define MAX_EVENTS 32
+
+typedef struct Seen {
+    Lsn lsn;
+    WalEvent event;
+} Seen;
+
+typedef struct Reading {
+    int major; /* 0: by the page */
+    size_t capacity;
+    size_t events;
+    Seen seen[MAX_EVENTS];
+    size_t records;
+    size_t refused;
+    size_t with_main;
+} Reading;
+
+static void take_record(void *context, const WalScanner *scanner, const uint8_t *body,
+                        size_t length)
+{
+    Reading *reading = context;
+    int major = reading->major != 0 ? reading->major : wal_page_major(scanner->magic);
+    size_t whole = scanner->last_header.total_length - WAL_RECORD_HEADER_SIZE;
+    WalRecordMain main_data;
+    WalEvent event;
+    Error err;
+
+    assert_int_equal(length, whole < reading->capacity ? whole : reading->capacity);
+    reading->records++;
+    if (!wal_record_main(&scanner->last_header, body, length, major, &main_data, &err)) {
+        assert_int_equal(err.class, ERROR_ARCHIVE);
+        reading->refused++;
+        return;
+    }
+    if (main_data.data != NULL) {
+        assert_true(main_data.data >= body);
+        assert_ptr_equal(main_data.data + main_data.available, body + length);
+        reading->with_main++;
+    }
+    assert_true(wal_record_event(&scanner->last_header, body, length, major, &event, &err));
+    assert_int_equal(event.kind != WAL_EVENT_NONE, wal_record_may_be_event(&scanner->last_header));
+    if (event.kind == WAL_EVENT_NONE)
+        return;
+    assert_true(reading->events < MAX_EVENTS);
+    reading->seen[reading->events++] = (Seen){scanner->last_record, event};
+}
+
+static Reading read_wal(const Vector *wal, size_t capacity, int major, size_t piece)
+{
+    static uint8_t buffer[VECTOR_MAX_BYTES];
+    Reading reading = {.major = major, .capacity = capacity};
+    WalCollector collector = {
+        .buffer = buffer, .capacity = capacity, .visit = take_record, .context = &reading};
+    WalScanner scanner;
+    WalPageHeader header;
+    Error err;
+
+    assert_true(wal_page_decode(wal->data, wal->length, &header, &err));
+    wal_scan_init(&scanner, header.address, SEGMENT, 0);
+    wal_scan_collect(&scanner, &collector);
+    for (size_t at = 0; at < wal->length; at += piece) {
+        size_t left = wal->length - at;
+        (void)wal_scan_feed(&scanner, wal->data + at, left < piece ? left : piece);
+    }
+    assert_int_not_equal(scanner.state, WAL_SCAN_DAMAGED);
+    assert_int_equal(scanner.records, reading.records);
+    return reading;
+}
+
+/* "2026-11-20 09:16:48.445614", by arithmetic of its own. */
+static PgTime parse_time(const char *text)
+{
+    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    int year;
+    int month;
+    int day;
+    int hour;
+    int minute;
+    int second;
+    long fraction;
+    char *at;
+
+    year = (int)strtol(text, &at, 10);
+    month = (int)strtol(at + 1, &at, 10);
+    day = (int)strtol(at + 1, &at, 10);
+    hour = (int)strtol(at + 1, &at, 10);
+    minute = (int)strtol(at + 1, &at, 10);
+    second = (int)strtol(at + 1, &at, 10);
+    fraction = strtol(at + 1, &at, 10);
+    int64_t days = before[month - 1] + day - 1 + (month > 2 && year % 4 == 0 ? 1 : 0);
+    for (int y = 2000; y < year; y++)
+        days += y % 4 == 0 ? 366 : 365;
+    return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000000 + fraction;
+}
+
+static void assert_line(const Seen *seen, char *line)
+{
+    char *kind = strchr(line, ' ');
+    bool prepared = strstr(line, "_PREPARED ") != NULL;
+    Lsn lsn;
+
+    assert_non_null(kind);
+    *kind++ = '\0';
+    char *rest = strchr(kind, ' ');
+    assert_non_null(rest);
+    *rest++ = '\0';
+    assert_true(lsn_parse(line, &lsn));
+    assert_int_equal(seen->lsn, lsn);
+    if (strcmp(kind, "RESTORE_POINT") == 0) {
+        assert_int_equal(seen->event.kind, WAL_EVENT_RESTORE_POINT);
+        assert_string_equal(seen->event.name, rest);
+        return;
+    }
+    assert_int_equal(seen->event.kind,
+                     strncmp(kind, "COMMIT", 6) == 0 ? WAL_EVENT_COMMIT : WAL_EVENT_ABORT);
+    assert_int_equal(seen->event.prepared, prepared);
+    assert_int_equal(seen->event.time, parse_time(rest));
+    assert_string_equal(seen->event.name, "");
+}
+
+static void assert_events(const char *folder, size_t capacity, size_t piece)
+{
+    static Vector wal;
+    static Vector text;
+    char name[64];
+    char *save = NULL;
+    size_t count = 0;
+
+    (void)snprintf(name, sizeof(name), "%s/events.wal", folder);
+    vector_read(name, &wal);
+    (void)snprintf(name, sizeof(name), "%s/events.records", folder);
+    vector_read(name, &text);
+    Reading reading = read_wal(&wal, capacity, 0, piece);
+
+    for (char *line = strtok_r((char *)text.data, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        assert_true(count < reading.events);
+        assert_line(&reading.seen[count++], line);
+    }
+    assert_int_equal(count, reading.events);
+    assert_true(count >= 7);
+    assert_true(reading.records > 2 * count);
+    if (capacity >= WAL_PAGE_SIZE)
+        assert_int_equal(reading.refused, 0);
+    /* A restore point has no transaction: its time lies between its neighbours'. */
+    for (size_t i = 1; i < reading.events; i++)
+        assert_true(reading.seen[i].event.time >= reading.seen[i - 1].event.time);
+}
+
+static void events_are_those_that_pg_waldump_sees(void **state)
+{
+    static const char *const folders[] = {"13", "15", "18", "19"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        assert_events(folders[i], VECTOR_MAX_BYTES, VECTOR_MAX_BYTES);
+        assert_events(folders[i], VECTOR_MAX_BYTES, 7);
+        assert_events(folders[i], WAL_RECORD_HEAD_SIZE, 8193);
+    }
+}
+
+static void without_a_collector_nothing_is_called(void **state)
+{
+    static Vector wal;
+    static uint8_t buffer[1];
+    Reading reading = {.capacity = 0};
+    WalCollector collector = {.buffer = buffer, .visit = take_record, .context = &reading};
+    WalScanner scanner;
+
+    (void)state;
+    vector_read("15/switch.wal", &wal);
+    wal_scan_init(&scanner, 0x700000, SEGMENT, 0);
+    (void)wal_scan_feed(&scanner, wal.data, wal.length);
+    assert_true(scanner.records > 0);
+    assert_int_equal(scanner.magic, 0xD110);
+    /* and with one of no room, records are told without their bodies */
+    wal_scan_init(&scanner, 0x700000, SEGMENT, 0);
+    wal_scan_collect(&scanner, &collector);
+    (void)wal_scan_feed(&scanner, wal.data, wal.length);
+    assert_int_equal(reading.records, scanner.records);
+    assert_int_equal(reading.events, 0);
+}
+
+/* Made records ----------------------------------------------------------------------------------
+ */
+
+static bool read_body(uint8_t rmgr, uint8_t info, const uint8_t *body, size_t length,
+                      size_t available, WalEvent *ret, Error *err)
+{
+    WalRecordHeader header = {
+        .total_length = (uint32_t)(WAL_RECORD_HEADER_SIZE + length), .rmgr = rmgr, .info = info};
+    return wal_record_event(&header, body, available, 15, ret, err);
+}
+
+static void origin_and_toplevel_transaction_stand_before_the_data(void **state)
+{
+    static const uint8_t body[] = {253, 1, 0, 252, 9, 0, 0, 0, 255, 8, 1, 2, 0, 0, 0, 0, 0, 0x80};
+    WalEvent event;
+    Error err;
+
+    (void)state;
+    assert_true(read_body(1, 0x80, body, sizeof(body), sizeof(body), &event, &err));
+    assert_int_equal(event.kind, WAL_EVENT_COMMIT);
+    assert_false(event.prepared);
+    assert_int_equal(event.time, (PgTime)UINT64_C(0x8000000000000201));
+}
+
+static void long_data_of_which_only_the_head_is_there_is_enough(void **state)
+{
+    static uint8_t body[2000] = {254, 1995 & 0xFF, 1995 >> 8, 0, 0, 7};
+    WalEvent event;
+    Error err;
+
+    (void)state;
+    assert_true(read_body(1, 0xB0, body, sizeof(body), WAL_RECORD_HEAD_SIZE, &event, &err));
+    assert_int_equal(event.kind, WAL_EVENT_COMMIT);
+    assert_true(event.prepared);
+    assert_int_equal(event.time, 7);
+}
+
+/* Whatever is cut off or announced too much is refused, and nothing behind the end is looked at. */
+static void wrong_lengths_are_refused(void **state)
+{
+    static const uint8_t body[] = {255, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+    WalEvent event;
+    Error err;
+
+    (void)state;
+    for (size_t available = 0; available < sizeof(body); available++) {
+        uint8_t *exact = malloc(available + 1);
+
+        assert_non_null(exact);
+        memcpy(exact, body, available);
+        assert_false(read_body(1, 0, exact, sizeof(body), available, &event, &err));
+        assert_int_equal(err.class, ERROR_ARCHIVE);
+        assert_false(read_body(1, 0, exact, available, available, &event, &err));
+        free(exact);
+    }
+    for (int announced = 0; announced < 256; announced++) {
+        uint8_t other[sizeof(body)];
+
+        memcpy(other, body, sizeof(body));
+        other[1] = (uint8_t)announced;
+        assert_int_equal(read_body(1, 0, other, sizeof(other), sizeof(other), &event, &err),
+                         announced == 8);
+    }
+}
+
+static void restore_point_without_an_end_of_its_name_gets_one(void **state)
+{
+    uint8_t body[2 + 8 + WAL_RESTORE_POINT_NAME_SIZE];
+    WalEvent event;
+    Error err;
+
+    (void)state;
+    memset(body, 'x', sizeof(body));
+    body[0] = 255;
+    body[1] = sizeof(body) - 2;
+    assert_true(read_body(0, 0x70, body, sizeof(body), sizeof(body), &event, &err));
+    assert_int_equal(event.kind, WAL_EVENT_RESTORE_POINT);
+    assert_int_equal(strlen(event.name), WAL_RESTORE_POINT_NAME_SIZE - 1);
+    body[1]--;
+    assert_false(read_body(0, 0x70, body, sizeof(body) - 1, sizeof(body) - 1, &event, &err));
+}
+
+/* A page image of 4 bytes with a hole: whether the hole's length follows, the flags tell, which
+ * mean other things since 15. */
+static bool image_fits(int major, uint8_t flags, bool hole_length)
+{
+    static const uint8_t head[] = {0, 0x10, 0, 0, 4, 0, 100, 0};
+    static const uint8_t place[16];
+    static const uint8_t tail[] = {255, 8, 'i', 'm', 'g', 'e', 5, 0, 0, 0, 0, 0, 0, 0};
+    uint8_t body[64];
+    size_t length = sizeof(head);
+    WalEvent event = {.time = 0};
+    Error err;
+
+    memcpy(body, head, sizeof(head));
+    body[length++] = flags;
+    if (hole_length) {
+        body[length++] = 0;
+        body[length++] = 0x1F;
+    }
+    memcpy(body + length, place, sizeof(place));
+    memcpy(body + length + sizeof(place), tail, sizeof(tail));
+    length += sizeof(place) + sizeof(tail);
+    WalRecordHeader header = {.total_length = (uint32_t)(WAL_RECORD_HEADER_SIZE + length),
+                              .rmgr = 1};
+    return wal_record_event(&header, body, length, major, &event, &err) && event.time == 5;
+}
+
+static void page_images_depend_on_the_major_version(void **state)
+{
+    (void)state;
+    for (int major = 10; major <= 19; major++) {
+        bool old = major < 15;
+        assert_true(image_fits(major, old ? 0x01 | 0x04 : 0x01 | 0x02, false));
+        assert_false(image_fits(major, old ? 0x01 | 0x04 : 0x01 | 0x02, true));
+        assert_true(image_fits(major, 0x01 | 0x02 | 0x04, true));
+        assert_false(image_fits(major, 0x01 | 0x02 | 0x04, false));
+        assert_true(image_fits(major, 0x00, false)); /* no hole */
+        assert_true(image_fits(major, 0x02 | 0x04, false));
+        if (!old) {
+            assert_true(image_fits(major, 0x01 | 0x08, true));
+            assert_true(image_fits(major, 0x01 | 0x10, true));
+        }
+    }
+}
+
+static void unknown_parts_are_refused(void **state)
+{
+    (void)state;
+    for (int id = 33; id < 252; id++) {
+        uint8_t body[] = {(uint8_t)id, 0, 0, 0, 0, 0};
+        WalEvent event;
+        Error err;
+
+        assert_false(read_body(1, 0, body, sizeof(body), sizeof(body), &event, &err));
+        assert_non_null(strstr(err.message, "unknown kind"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(events_are_those_that_pg_waldump_sees),
+        cmocka_unit_test(page_images_depend_on_the_major_version),
+        cmocka_unit_test(without_a_collector_nothing_is_called),
+        cmocka_unit_test(origin_and_toplevel_transaction_stand_before_the_data),
+        cmocka_unit_test(long_data_of_which_only_the_head_is_there_is_enough),
+        cmocka_unit_test(wrong_lengths_are_refused),
+        cmocka_unit_test(restore_point_without_an_end_of_its_name_gets_one),
+        cmocka_unit_test(unknown_parts_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
