@@ -117,10 +117,13 @@ static bool run_scan(VerifyWork *work, const VerifyChunk *chunk, VerifyScan *sca
         fill_end(scan, range);
         return true;
     }
+    /* What is proven behind the joint the next chunk counts, but for the record over it. */
     uint64_t records = scan->records;
+    bool is_open = verify_scan_is_open(scan);
+    Lsn joint = scan->position;
     size_t first = verify_plan_find(plan, range->timeline, segment_of(range->begin, size));
     bool ok = read_on(work, scan, end, first + (size_t)range->segments);
-    scan->records = records;
+    scan->records = records + (is_open && verify_scan_passed(scan, joint) ? 1 : 0);
     return ok;
 }
 

@@ -144,6 +144,8 @@ void verify_scan_skip(VerifyScan *scan);
 /* The end of the last file: fills scan->tail, once. Torn WAL at the end of a partial is no damage.
  */
 void verify_scan_end(VerifyScan *scan);
+/* Has a record begun whose end has not come, with nothing wrong so far? */
+bool verify_scan_is_open(const VerifyScan *scan);
 /* Is WAL proven beyond `lsn`, with nothing open? */
 bool verify_scan_passed(const VerifyScan *scan, Lsn lsn);
 

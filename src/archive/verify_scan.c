@@ -435,17 +435,22 @@ static bool ends_with_switch(const WalScanner *scanner, uint32_t size)
            segment_of(scanner->proven_end - 1, size) == segment_of(scanner->position - 1, size);
 }
 
-void verify_scan_end(VerifyScan *scan)
+bool verify_scan_is_open(const VerifyScan *scan)
 {
     const WalScanner *scanner = &scan->scanner;
+    return !scan->broken && scanner->proven_end < scanner->position &&
+           !ends_with_switch(scanner, scan->plan->archive->segment_size);
+}
+
+void verify_scan_end(VerifyScan *scan)
+{
     VerifyTail *tail = &scan->tail;
     if (scan->ended)
         return;
     scan->ended = true;
     if (!scan->broken) {
-        tail->end = scanner->proven_end;
-        tail->record_open = scanner->proven_end < scanner->position &&
-                            !ends_with_switch(scanner, scan->plan->archive->segment_size);
+        tail->end = scan->scanner.proven_end;
+        tail->record_open = verify_scan_is_open(scan);
         return;
     }
     tail->end = scan->damage.begin;
