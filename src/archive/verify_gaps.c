@@ -24,9 +24,10 @@ static bool take_record(void *context, const Gap *gap)
     if (records->count == records->capacity) {
         size_t capacity = records->capacity == 0 ? 16 : records->capacity * 2;
         Gap *gaps = realloc(records->gaps, capacity * sizeof(gaps[0]));
-        records->ok = gaps != NULL;
-        if (!records->ok)
+        if (gaps == NULL) {
+            records->ok = false;
             return false;
+        }
         records->gaps = gaps;
         records->capacity = capacity;
     }

@@ -163,39 +163,40 @@ static bool read_what_is_there(VerifyWork *work, VerifyScan *scan, const VerifyE
     return true;
 }
 
+/* One reading of a partial that may have to be taken back. */
+typedef struct Attempt {
+    VerifyScan before;
+    VerifyFound found;
+} Attempt;
+
 /* A partial may be read again and again until it looks the same, sound or not. */
 static bool read_partial(VerifyWork *work, VerifyScan *scan, const VerifyEntry *entry, Lsn enough)
 {
     const struct timespec pause = {.tv_nsec = PARTIAL_WAIT_NS};
-    VerifyScan *before = malloc(sizeof(*before));
-    VerifyFound *found = scan->found;
+    Attempt *attempt = calloc(1, sizeof(*attempt));
     bool partial;
-    if (before == NULL) {
+    if (attempt == NULL) {
         Error error;
         error_set(&error, ERROR_MEMORY, "out of memory for a scan");
         verify_work_fail(work, &error);
         return false;
     }
-    *before = *scan;
+    attempt->before = *scan;
     bool ok = false;
     for (int i = 1;; i++) {
-        VerifyFound attempt = {.problems = NULL};
-        scan->found = &attempt;
+        *scan = attempt->before;
+        scan->found = &attempt->found;
         ok = read_what_is_there(work, scan, entry, enough, &partial);
         if (ok && partial)
             verify_scan_end(scan);
-        bool again = ok && partial && attempt.total > 0 && i < PARTIAL_TRIES;
-        if (again)
-            verify_found_free(&attempt);
-        else
-            verify_found_move(&attempt, found);
-        if (!again)
+        if (!ok || !partial || attempt->found.total == 0 || i == PARTIAL_TRIES)
             break;
-        *scan = *before;
+        verify_found_free(&attempt->found);
         (void)nanosleep(&pause, NULL);
     }
-    scan->found = found;
-    free(before);
+    scan->found = attempt->before.found;
+    verify_found_move(&attempt->found, scan->found);
+    free(attempt);
     return ok;
 }
 
