@@ -117,13 +117,15 @@ static bool run_scan(VerifyWork *work, const VerifyChunk *chunk, VerifyScan *sca
         fill_end(scan, range);
         return true;
     }
-    /* What is proven behind the joint the next chunk counts, but for the record over it. */
+    /* What is proven behind the joint the next chunk counts, but for the record over it; the server
+     * may have given that up. */
     uint64_t records = scan->records;
     bool is_open = verify_scan_is_open(scan);
     Lsn joint = scan->position;
     size_t first = verify_plan_find(plan, range->timeline, segment_of(range->begin, size));
     bool ok = read_on(work, scan, end, first + (size_t)range->segments);
-    scan->records = records + (is_open && verify_scan_passed(scan, joint) ? 1 : 0);
+    is_open = is_open && verify_scan_passed(scan, joint) && scan->given_up < joint;
+    scan->records = records + (is_open ? 1 : 0);
     return ok;
 }
 

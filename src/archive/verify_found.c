@@ -24,8 +24,12 @@ const char *verify_kind_name(VerifyKind kind)
 VerifyProblem verify_problem(VerifyKind kind, Timeline timeline, const char *file, uint64_t offset,
                              Lsn begin, Lsn end)
 {
-    VerifyProblem problem = {
-        .kind = kind, .timeline = timeline, .offset = offset, .begin = begin, .end = end};
+    VerifyProblem problem = {.kind = kind,
+                             .timeline = timeline,
+                             .offset = offset,
+                             .lsn = begin,
+                             .begin = begin,
+                             .end = end};
     (void)snprintf(problem.file, sizeof(problem.file), "%s", file);
     return problem;
 }

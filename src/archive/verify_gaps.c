@@ -82,7 +82,7 @@ static Lsn find_before(const VerifyWork *work, const VerifyRange *range,
             end = limit;
         if (end > range->begin)
             end = range->begin;
-        if (end <= other->begin && other->begin != other->tail.end)
+        if (end < other->begin)
             continue; /* all of it lies behind where its timeline was left */
         if (*ret_last == NULL || end > best) {
             best = end;
@@ -90,6 +90,16 @@ static Lsn find_before(const VerifyWork *work, const VerifyRange *range,
         }
     }
     return best;
+}
+
+/* The WAL before two timelines may be missing for both. */
+static bool is_told(const VerifyResult *result, Lsn begin, Lsn end)
+{
+    for (size_t i = 0; i < result->gap_count; i++) {
+        if (result->gaps[i].begin == begin && result->gaps[i].end == end)
+            return true;
+    }
+    return false;
 }
 
 static void add_gap(const VerifyWork *work, const VerifyRange *before, const VerifyRange *after,
@@ -124,7 +134,8 @@ bool verify_gaps_find(VerifyWork *work, Error *err)
     for (size_t i = 0; i < result->range_count; i++) {
         const VerifyRange *before;
         Lsn begin = find_before(work, &result->ranges[i], &before);
-        if (before != NULL && begin < result->ranges[i].begin)
+        if (before != NULL && begin < result->ranges[i].begin &&
+            !is_told(result, begin, result->ranges[i].begin))
             add_gap(work, before, &result->ranges[i], begin, &records);
     }
     free(records.gaps);

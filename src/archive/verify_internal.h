@@ -123,8 +123,9 @@ typedef struct VerifyScan {
     bool broken; /* `damage` is open: nothing was proven since */
     bool whole;  /* ... and what is wrong was all there, so that it is no torn end */
     VerifyProblem damage;
-    Lsn resume; /* where the scan went on behind a bad checksum, else LSN_INVALID */
-    bool ended; /* `tail` is final */
+    Lsn resume;   /* where the scan went on behind a bad checksum, else LSN_INVALID */
+    Lsn given_up; /* the newest page before which a record was given up */
+    bool ended;   /* `tail` is final */
     VerifyTail tail;
     size_t gathered;
     uint8_t page[WAL_PAGE_SIZE];

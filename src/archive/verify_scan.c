@@ -68,11 +68,11 @@ void verify_scan_file(VerifyScan *scan, const VerifyLine *line, const char *name
 /* Problems -------------------------------------------------------------------------------------
  */
 
-static VerifyProblem problem_at(const VerifyScan *scan, VerifyKind kind, Lsn begin, Lsn end)
+static VerifyProblem problem_at(const VerifyScan *scan, VerifyKind kind, Lsn lsn, Lsn end)
 {
-    const char *file = begin < scan->segment ? scan->previous_file : scan->file;
+    const char *file = lsn < scan->segment ? scan->previous_file : scan->file;
     return verify_problem(kind, scan->line->timeline, file,
-                          segment_offset(begin, scan->plan->archive->segment_size), begin, end);
+                          segment_offset(lsn, scan->plan->archive->segment_size), lsn, end);
 }
 
 static void add_stray(VerifyScan *scan, Lsn lsn, uint64_t count, const char *what)
@@ -86,19 +86,25 @@ static void add_stray(VerifyScan *scan, Lsn lsn, uint64_t count, const char *wha
     verify_found_add(scan->found, &problem);
 }
 
-/* From `begin` on nothing is proven; at least up to `end`. */
-static void open_damage(VerifyScan *scan, Lsn begin, Lsn end, const char *message,
-                        const char *detail)
+/* What is behind the last proven record, or the fault itself where nothing is proven yet. */
+static Lsn unproven_from(const VerifyScan *scan, Lsn fault)
+{
+    return scan->scanner.records > 0 ? scan->scanner.proven_end : fault;
+}
+
+/* A fault at `lsn`: nothing is proven from the last record on, at least up to `end`. */
+static void open_damage(VerifyScan *scan, Lsn lsn, Lsn end, const char *message, const char *detail)
 {
     if (scan->broken)
         return;
     scan->broken = true;
     scan->whole = true;
-    scan->damage = problem_at(scan, VERIFY_DAMAGE, begin, end);
+    scan->damage = problem_at(scan, VERIFY_DAMAGE, lsn, end);
+    scan->damage.begin = unproven_from(scan, lsn);
     (void)snprintf(scan->damage.message, sizeof(scan->damage.message), "%s", message);
     (void)snprintf(scan->damage.detail, sizeof(scan->damage.detail), "%s", detail);
     if (scan->first == LSN_INVALID)
-        scan->first = begin;
+        scan->first = scan->damage.begin;
 }
 
 static void close_damage(VerifyScan *scan, Lsn end)
@@ -107,12 +113,6 @@ static void close_damage(VerifyScan *scan, Lsn end)
     verify_found_add(scan->found, &scan->damage);
     scan->broken = false;
     scan->tail = (VerifyTail){.partial = scan->partial};
-}
-
-/* What is behind the last proven record, or the fault itself where nothing is proven yet. */
-static Lsn unproven_from(const VerifyScan *scan, Lsn fault)
-{
-    return scan->scanner.records > 0 ? scan->scanner.proven_end : fault;
 }
 
 /* Pages ----------------------------------------------------------------------------------------
@@ -130,6 +130,7 @@ static void note_stray_header(VerifyScan *scan, const WalPageHeader *header, con
                   "the padding of the page header is not zero");
     if ((header->info & WAL_PAGE_FIRST_IS_OVERWRITE_CONTRECORD) == 0)
         return;
+    scan->given_up = header->address;
     /* The page begins with a record that says so, and one was given up before it. */
     if (page[size + 17] != RMGR_XLOG ||
         (page[size + 16] & INFO_MASK) != INFO_OVERWRITE_CONTRECORD ||
@@ -161,8 +162,7 @@ static bool check_page(VerifyScan *scan, const uint8_t *page, size_t length)
         note_stray_header(scan, &header, page);
         return true;
     }
-    open_damage(scan, unproven_from(scan, header.address), header.address + WAL_PAGE_SIZE, message,
-                "");
+    open_damage(scan, header.address, header.address + WAL_PAGE_SIZE, message, "");
     return false;
 }
 
@@ -287,7 +287,7 @@ static void take_fault(VerifyScan *scan, const uint8_t *page, size_t length)
     if (scan->broken)
         return;
     describe_end(scan, page, message, sizeof(message));
-    open_damage(scan, begin, scan->position + length, message,
+    open_damage(scan, scanner->fault_lsn, scan->position + length, message,
                 scanner->state == WAL_SCAN_DAMAGED ? scanner->error.detail : "");
     scan->whole = fault_is_whole(scan, page);
     /* A page that ends the WAL leaves a record open, unless it is where the next one begins. */
@@ -410,7 +410,7 @@ void verify_scan_flush(VerifyScan *scan)
 void verify_scan_cut(VerifyScan *scan, const char *message, const char *detail)
 {
     verify_scan_flush(scan);
-    open_damage(scan, unproven_from(scan, scan->position), segment_end(scan), message, detail);
+    open_damage(scan, scan->position, segment_end(scan), message, detail);
     scan->damage.end = segment_end(scan);
     scan->position = segment_end(scan);
     restart(scan, scan->position);

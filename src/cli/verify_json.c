@@ -17,10 +17,16 @@ static json_t *whole(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
+/* Paths are bytes and may be no UTF-8. */
+static json_t *text(const char *bytes)
+{
+    return json_stringn_nocheck(bytes, strlen(bytes));
+}
+
 static json_t *position(Lsn lsn)
 {
-    char text[LSN_TEXT_SIZE];
-    return json_string(lsn_format(lsn, text));
+    char buffer[LSN_TEXT_SIZE];
+    return json_string(lsn_format(lsn, buffer));
 }
 
 static json_t *tail_of(const VerifyRange *range)
@@ -94,13 +100,14 @@ static json_t *problems_of(const VerifyResult *result)
     for (size_t i = 0; i < result->problem_count; i++) {
         const VerifyProblem *problem = &result->problems[i];
         bool placed = problem->end != LSN_INVALID;
-        json_t *object = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:s, s:s}", "kind",
+        json_t *object = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "kind",
                                    verify_kind_name(problem->kind), "timeline",
                                    (json_int_t)problem->timeline, "file", problem->file, "offset",
-                                   placed ? whole(problem->offset) : json_null(), "begin_lsn",
+                                   placed ? whole(problem->offset) : json_null(), "lsn",
+                                   placed ? position(problem->lsn) : json_null(), "begin_lsn",
                                    placed ? position(problem->begin) : json_null(), "end_lsn",
                                    placed ? position(problem->end) : json_null(), "message",
-                                   problem->message, "detail", problem->detail);
+                                   text(problem->message), "detail", text(problem->detail));
         if (json_array_append_new(list, object) != 0)
             return json_decref(list), NULL;
     }
@@ -111,16 +118,15 @@ bool verify_print_json(FILE *out, const char *directory, const VerifyResult *res
 {
     char identifier[24];
     (void)snprintf(identifier, sizeof(identifier), "%" PRIu64, result->system_identifier);
-    json_t *object =
-        json_pack("{s:i, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o}",
-                  "format_version", FORMAT_VERSION, "sound", result->sound, "directory",
-                  json_stringn_nocheck(directory, strlen(directory)), "system_identifier",
-                  identifier, "segment_size", whole(result->segment_size), "server_major",
-                  result->major != 0 ? whole((uint64_t)result->major) : json_null(), "segments",
-                  whole(result->segments), "bytes", whole(result->bytes), "records",
-                  whole(result->records), "seconds", (double)result->elapsed_ms / 1000, "timelines",
-                  timelines_of(result), "gaps", gaps_of(result), "problems", problems_of(result),
-                  "problem_count", whole(result->problem_total));
+    json_t *object = json_pack(
+        "{s:i, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o, s:o, s:o}", "format_version",
+        FORMAT_VERSION, "sound", result->sound, "directory", text(directory), "system_identifier",
+        identifier, "segment_size", whole(result->segment_size), "server_major",
+        result->major != 0 ? whole((uint64_t)result->major) : json_null(), "segments",
+        whole(result->segments), "bytes", whole(result->bytes), "records", whole(result->records),
+        "seconds", (double)result->elapsed_ms / 1000, "timelines", timelines_of(result), "gaps",
+        gaps_of(result), "problems", problems_of(result), "problem_count",
+        whole(result->problem_total));
     if (object == NULL)
         return error_set(err, ERROR_MEMORY, "could not build the JSON of the result");
     (void)json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));

@@ -116,13 +116,14 @@ static void print_problem(FILE *out, const VerifyProblem *problem)
     char text[2][LSN_TEXT_SIZE];
     (void)fprintf(out, "  %s: %s", verify_kind_name(problem->kind), problem->file);
     if (problem->end != LSN_INVALID)
-        (void)fprintf(out, ", offset %" PRIu64 ", %s", problem->offset,
-                      lsn_format(problem->begin, text[0]));
-    if (problem->end > problem->begin)
-        (void)fprintf(out, " to %s", lsn_format(problem->end, text[1]));
+        (void)fprintf(out, ", offset %" PRIu64 ", at %s", problem->offset,
+                      lsn_format(problem->lsn, text[0]));
     (void)fprintf(out, "\n    %s\n", problem->message);
     if (problem->detail[0] != '\0')
         (void)fprintf(out, "    %s\n", problem->detail);
+    if (problem->kind == VERIFY_DAMAGE)
+        (void)fprintf(out, "    nothing is proven from %s to %s\n",
+                      lsn_format(problem->begin, text[0]), lsn_format(problem->end, text[1]));
 }
 
 static void print_verdict(FILE *out, const VerifyResult *result)

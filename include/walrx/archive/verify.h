@@ -37,9 +37,10 @@ const char *verify_kind_name(VerifyKind kind);
 typedef struct VerifyProblem {
     VerifyKind kind;
     Timeline timeline; /* 0: of none */
-    Lsn begin;         /* LSN_INVALID: nothing of a place in the WAL */
-    Lsn end;
-    char file[WAL_FILE_NAME_SIZE]; /* which holds `begin`, at `offset` of what it unpacks to */
+    Lsn lsn;           /* where it was met */
+    Lsn begin;         /* what it touches, which may begin in an earlier file */
+    Lsn end;           /* LSN_INVALID: nothing of a place in the WAL, as of a history file */
+    char file[WAL_FILE_NAME_SIZE]; /* which holds `lsn`, at `offset` of what it unpacks to */
     uint64_t offset;
     char message[VERIFY_TEXT_SIZE]; /* the reason */
     char detail[VERIFY_TEXT_SIZE];  /* "" or more */
