@@ -62,8 +62,8 @@ static Lsn held_up_to(const VerifyRange *range)
     return range->tail.partial ? range->tail.end : range->end;
 }
 
-/* Where the WAL that is held before `range`, on its timeline's history, ends; *ret_last is the
- * range it ends in, NULL when there is none. */
+/* Where the WAL that ancestors hold before a timeline's first range ends; *ret_last is the range it
+ * ends in, NULL when there is none. */
 static Lsn find_before(const VerifyWork *work, const VerifyRange *range,
                        const VerifyRange **ret_last)
 {
@@ -73,12 +73,11 @@ static Lsn find_before(const VerifyWork *work, const VerifyRange *range,
     for (size_t i = 0; i < work->result->range_count; i++) {
         const VerifyRange *other = &work->result->ranges[i];
         Lsn limit;
-        if (other == range || other->begin >= range->begin ||
-            !(line->known ? timeline_history_find(&line->history, other->timeline, &limit, NULL)
-                          : other->timeline == line->timeline))
+        if (other == range || other->begin >= range->begin || !line->known ||
+            !timeline_history_find(&line->history, other->timeline, &limit, NULL))
             continue;
         Lsn end = held_up_to(other);
-        if (line->known && end > limit)
+        if (end > limit)
             end = limit;
         if (end > range->begin)
             end = range->begin;
@@ -132,11 +131,16 @@ bool verify_gaps_find(VerifyWork *work, Error *err)
         return records.ok ? false : error_set(err, ERROR_MEMORY, "out of memory for the gaps");
     }
     for (size_t i = 0; i < result->range_count; i++) {
-        const VerifyRange *before;
-        Lsn begin = find_before(work, &result->ranges[i], &before);
-        if (before != NULL && begin < result->ranges[i].begin &&
-            !is_told(result, begin, result->ranges[i].begin))
-            add_gap(work, before, &result->ranges[i], begin, &records);
+        const VerifyRange *range = &result->ranges[i];
+        const VerifyRange *before = i > 0 ? range - 1 : NULL;
+        if (before != NULL && before->timeline == range->timeline) {
+            if (held_up_to(before) < range->begin)
+                add_gap(work, before, range, held_up_to(before), &records);
+            continue;
+        }
+        Lsn begin = find_before(work, range, &before);
+        if (before != NULL && begin < range->begin && !is_told(result, begin, range->begin))
+            add_gap(work, before, range, begin, &records);
     }
     free(records.gaps);
     return true;

@@ -293,6 +293,19 @@ static void a_gap_between_timelines_is_told(void **state)
     assert_string_equal(result.gaps[0].first_missing, name);
 }
 
+/* It is missing for both timelines. */
+static void a_gap_before_the_fork_is_told_once(void **state)
+{
+    (void)state;
+    make_fork();
+    remove_segment(FORK_SEGMENT - 1);
+    run();
+    assert_false(result.sound);
+    assert_int_equal(result.gap_count, 1);
+    assert_int_equal(result.gaps[0].begin, LSN_OF(FORK_SEGMENT - 1));
+    assert_int_equal(result.gaps[0].end, LSN_OF(FORK_SEGMENT));
+}
+
 static void history_files_must_be_there_and_agree(void **state)
 {
     char name[WAL_FILE_NAME_SIZE];
@@ -336,6 +349,7 @@ int main(void)
         CASE(a_dead_branch_beyond_the_fork_is_fine),
         CASE(the_joint_of_two_timelines_is_checked),
         CASE(a_gap_between_timelines_is_told),
+        CASE(a_gap_before_the_fork_is_told_once),
         CASE(history_files_must_be_there_and_agree),
         CASE(pages_of_the_wrong_timeline_are_told),
     };
