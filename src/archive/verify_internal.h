@@ -122,6 +122,7 @@ typedef struct VerifyScan {
     char previous_file[WAL_FILE_NAME_SIZE];
     bool broken; /* `damage` is open: nothing was proven since */
     bool whole;  /* ... and what is wrong was all there, so that it is no torn end */
+    Lsn met;     /* ... and the page on which that was seen */
     VerifyProblem damage;
     Lsn resume;   /* where the scan went on behind a bad checksum, else LSN_INVALID */
     Lsn given_up; /* the newest page before which a record was given up */

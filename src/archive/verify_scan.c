@@ -54,7 +54,8 @@ void verify_scan_begin(VerifyScan *scan, const VerifyPlan *plan, VerifyFound *fo
 void verify_scan_file(VerifyScan *scan, const VerifyLine *line, const char *name, Lsn start,
                       bool partial)
 {
-    memcpy(scan->previous_file, scan->file, sizeof(scan->file));
+    if (start != scan->segment) /* else another form of the file that was just tried */
+        memcpy(scan->previous_file, scan->file, sizeof(scan->file));
     (void)snprintf(scan->file, sizeof(scan->file), "%s", name);
     scan->line = line;
     scan->segment = start;
@@ -99,6 +100,7 @@ static void open_damage(VerifyScan *scan, Lsn lsn, Lsn end, const char *message,
         return;
     scan->broken = true;
     scan->whole = true;
+    scan->met = scan->position;
     scan->damage = problem_at(scan, VERIFY_DAMAGE, lsn, end);
     scan->damage.begin = unproven_from(scan, lsn);
     (void)snprintf(scan->damage.message, sizeof(scan->damage.message), "%s", message);
@@ -454,7 +456,7 @@ void verify_scan_end(VerifyScan *scan)
         return;
     }
     tail->end = scan->damage.begin;
-    if (scan->partial && !scan->whole) {
+    if (scan->partial && !scan->whole && scan->met >= scan->segment) {
         scan->broken = false;
         return;
     }

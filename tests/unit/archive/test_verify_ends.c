@@ -60,6 +60,30 @@ static void a_record_cut_anywhere_is_named_and_no_damage(void **state)
     }
 }
 
+/* The record began in the segment before: its end was not received. */
+static void a_record_cut_right_behind_a_joint_is_no_damage(void **state)
+{
+    (void)state;
+    for (size_t cut = 0; cut < 200; cut += cut == 0 ? WAL_PAGE_LONG_HEADER : 8) {
+        put_all();
+        make_partial(LSN_OF(4) + cut);
+        const VerifyTail *tail = tail_of_last();
+        assert_int_equal(tail->end, fixture_record_before(LSN_OF(4) + cut));
+    }
+}
+
+/* WAL that is missing before the partial is no torn end, though nothing in the partial follows. */
+static void damage_before_a_partial_stays_damage(void **state)
+{
+    (void)state;
+    make_partial(LSN_OF(4));
+    memset(copy + 4 * SEGMENT - 3 * WAL_PAGE_SIZE, 0, 3 * WAL_PAGE_SIZE);
+    put(3, WAL_RAW, false);
+    const VerifyProblem *problem = expect_one(VERIFY_DAMAGE, NAME(3), "zeros");
+    assert_int_equal(problem->lsn, LSN_OF(4) - 3 * WAL_PAGE_SIZE);
+    assert_true(problem->end >= LSN_OF(4));
+}
+
 static void old_wal_behind_a_partial_is_named(void **state)
 {
     (void)state;
@@ -338,6 +362,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(zeros_behind_a_partial_are_named),
         CASE(a_record_cut_anywhere_is_named_and_no_damage),
+        CASE(a_record_cut_right_behind_a_joint_is_no_damage),
+        CASE(damage_before_a_partial_stays_damage),
         CASE(old_wal_behind_a_partial_is_named),
         CASE(damage_in_a_partial_is_no_end),
         CASE(a_wrong_bit_in_the_last_record_of_a_partial_is_damage),
