@@ -106,6 +106,7 @@ static bool scan_all(VerifyWork *work, uint64_t begin_ms, Error *err)
         *err = work->failure;
         return false;
     }
+    verify_chunks_settle(work);
     return true;
 }
 

@@ -92,14 +92,14 @@ static void fill_begin(const VerifyWork *work, const VerifyChunk *chunk, const V
         range->checked_from = scan->first;
 }
 
-static void fill_end(VerifyScan *scan, VerifyRange *range)
+static void fill_tail(VerifyScan *scan, VerifyChunk *chunk)
 {
     verify_scan_end(scan);
-    range->tail = scan->tail;
-    memcpy(range->last_file, scan->file, sizeof(range->last_file));
+    chunk->has_tail = true;
+    chunk->tail = scan->tail;
 }
 
-static bool run_scan(VerifyWork *work, const VerifyChunk *chunk, VerifyScan *scan)
+static bool run_scan(VerifyWork *work, VerifyChunk *chunk, VerifyScan *scan)
 {
     const VerifyPlan *plan = &work->plan;
     VerifyRange *range = &work->result->ranges[chunk->range];
@@ -114,7 +114,8 @@ static bool run_scan(VerifyWork *work, const VerifyChunk *chunk, VerifyScan *sca
     fill_begin(work, chunk, scan, range);
     uint32_t size = plan->archive->segment_size;
     if (segment_start(last->segno + 1, size) == range->end) {
-        fill_end(scan, range);
+        fill_tail(scan, chunk);
+        memcpy(range->last_file, scan->file, sizeof(range->last_file));
         return true;
     }
     /* What is proven behind the joint the next chunk counts, but for the record over it; the server
@@ -124,12 +125,24 @@ static bool run_scan(VerifyWork *work, const VerifyChunk *chunk, VerifyScan *sca
     Lsn joint = scan->position;
     size_t first = verify_plan_find(plan, range->timeline, segment_of(range->begin, size));
     bool ok = read_on(work, scan, end, first + (size_t)range->segments);
-    is_open = is_open && verify_scan_passed(scan, joint) && scan->given_up < joint;
-    scan->records = records + (is_open ? 1 : 0);
+    bool passed = verify_scan_passed(scan, joint);
+    scan->records = records + (is_open && passed && scan->given_up < joint ? 1 : 0);
+    if (ok && is_open && !passed && scan->segment + size == range->end)
+        fill_tail(scan, chunk);
     return ok;
 }
 
-bool verify_chunk_run(VerifyWork *work, const VerifyChunk *chunk, VerifyFound *found)
+/* The first chunk that came to the end tells: a record that began in it may be the open one. */
+void verify_chunks_settle(VerifyWork *work)
+{
+    const VerifyChunk *chunks = work->plan.chunks;
+    for (size_t i = work->plan.chunk_count; i > 0; i--) {
+        if (chunks[i - 1].has_tail)
+            work->result->ranges[chunks[i - 1].range].tail = chunks[i - 1].tail;
+    }
+}
+
+bool verify_chunk_run(VerifyWork *work, VerifyChunk *chunk, VerifyFound *found)
 {
     const VerifyPlan *plan = &work->plan;
     const VerifyEntry *first = &plan->entries[chunk->first];

@@ -64,6 +64,10 @@ typedef struct VerifyChunk {
     size_t first; /* entry */
     size_t count;
     size_t range;
+    /* filled by its scan, when that came to the end of the range without proving a record behind
+     * the chunk */
+    bool has_tail;
+    VerifyTail tail;
 } VerifyChunk;
 
 typedef struct VerifyPlan {
@@ -177,7 +181,10 @@ bool verify_read_form(VerifyWork *work, VerifyScan *scan, const VerifyEntry *ent
                       WalCompression form, bool partial, Lsn enough, bool *ret_gone) MUST_CHECK;
 
 /* Scans a chunk. */
-bool verify_chunk_run(VerifyWork *work, const VerifyChunk *chunk, VerifyFound *found) MUST_CHECK;
+bool verify_chunk_run(VerifyWork *work, VerifyChunk *chunk, VerifyFound *found) MUST_CHECK;
+
+/* When all chunks are done: fills the tails of the ranges. */
+void verify_chunks_settle(VerifyWork *work);
 
 /* Compares what two files unpack to, up to `limit` bytes; a difference is a problem. */
 bool verify_compare(VerifyWork *work, const char *first, WalCompression first_form,
