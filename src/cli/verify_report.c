@@ -8,6 +8,7 @@
 #include "walrx/base/parse.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define MEGA 1e6
 #define LABEL_WIDTH 10
@@ -106,8 +107,10 @@ static void print_gaps(FILE *out, const VerifyResult *result)
                       lsn_format(gap->begin, text[0]), lsn_format(gap->end, text[1]),
                       gap->end - gap->begin, gap->timeline,
                       gap->recorded ? "recorded, --on-gap=continue accepted it" : "unexplained");
-        (void)fprintf(out, "    missing files %s to %s, between %s and %s\n", gap->first_missing,
-                      gap->last_missing, gap->before, gap->after);
+        (void)fprintf(out, "    missing %s", gap->first_missing);
+        if (strcmp(gap->first_missing, gap->last_missing) != 0)
+            (void)fprintf(out, " to %s", gap->last_missing);
+        (void)fprintf(out, ", between %s and %s\n", gap->before, gap->after);
     }
 }
 
