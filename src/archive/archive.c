@@ -102,8 +102,8 @@ bool archive_bind(Archive *archive, uint64_t system_identifier, uint32_t segment
     return true;
 }
 
-bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, bool *ret_known,
-                          bool *ret_loaded, Error *err)
+bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, bool *ret_loaded,
+                          Error *err)
 {
     Archive archive = {.dir = {.fd = -1}, .private = {.fd = -1}, .lock = {.fd = -1}};
     Identity identity;
@@ -124,7 +124,6 @@ bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret
         archive.system_identifier = identity.system_identifier;
         archive.segment_size = identity.segment_size;
     }
-    *ret_known = known;
     *ret = archive;
     return true;
 }

@@ -23,15 +23,14 @@ static int run(const Options *options)
 {
     const char *directory = options->directory != NULL ? options->directory : ".";
     Archive archive;
-    bool known;
     bool loaded;
     Listing listing;
     Error error;
-    if (!archive_open_to_read(directory, file_table_kernel(), &archive, &known, &loaded, &error)) {
+    if (!archive_open_to_read(directory, file_table_kernel(), &archive, &loaded, &error)) {
         log_error(LOG_ERROR, NULL, &error);
         return error_exit_status(error.class);
     }
-    bool ok = listing_make(&archive, known, loaded, &listing, &error);
+    bool ok = listing_make(&archive, archive.bound, loaded, &listing, &error);
     ok = ok && print(options, directory, &listing, &error);
     listing_free(&listing);
     archive_close(&archive);

@@ -12,7 +12,7 @@
 
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot", "list", "bench", NULL};
+static const char *const help_words[] = {"receive", "slot", "list", "verify", "bench", NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
@@ -21,6 +21,8 @@ const CommandSpec command_specs[] = {
      "create, drop or show physical replication slots", cmd_slot},
     {"list", COMMAND_LIST, true, "", NULL,
      "show what an archive holds: ranges, gaps, sizes, commit times", cmd_list},
+    {"verify", COMMAND_VERIFY, true, "", NULL, "check an archive: every page, record and file",
+     cmd_verify},
     {"bench", COMMAND_BENCH, true, "", NULL, "measure how fast a server can replicate to here",
      cmd_bench},
     {"completion", 0, false, "bash", completion_words, "print the completion script for a shell",

@@ -36,6 +36,8 @@ const char *options_program(CommandBit command)
         return "walrx bench";
     case COMMAND_LIST:
         return "walrx list";
+    case COMMAND_VERIFY:
+        return "walrx verify";
     }
     return "walrx";
 }
@@ -211,6 +213,9 @@ bool options_check(CommandBit command, const Options *options, Error *err)
         return check_bench(options, err);
     if (command == COMMAND_LIST)
         return true; /* no option depends on another */
+    if (command == COMMAND_VERIFY)
+        return options->directory != NULL ||
+               options_refuse(command, err, "no archive directory specified");
     if (command != COMMAND_SLOT && !check_receive(command, options, err))
         return false;
     return options->slot == NULL || slot_name_check(options->slot, err);

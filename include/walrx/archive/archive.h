@@ -35,10 +35,10 @@ bool archive_open(const char *path, bool sync, const FileTable *files, Archive *
                   Error *err) MUST_CHECK;
 
 /* For commands that only look: no lock, so a receiver may run beside it, and nothing is changed.
- * *ret_known false: nothing in the directory tells which cluster it belongs to; otherwise
- * *ret_loaded tells whether .walrx/ did, or the WAL itself. archive_close as above. */
-bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, bool *ret_known,
-                          bool *ret_loaded, Error *err) MUST_CHECK;
+ * Bound when something in the directory tells which cluster it belongs to; *ret_loaded: .walrx/
+ * did, and not the WAL itself. ERROR_USAGE: no such directory. archive_close as above. */
+bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, bool *ret_loaded,
+                          Error *err) MUST_CHECK;
 
 /* Compares with what the archive belongs to and remembers it durably. ERROR_ARCHIVE naming both
  * sides when they differ. Removes unfinished temporary files. group_may_read: files 0640 instead of

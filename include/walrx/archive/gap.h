@@ -28,6 +28,6 @@ bool gap_record(const Archive *archive, const Gap *gap, const char *when, Error 
 bool gap_resume(const Archive *archive, TimelineInventory *timeline, Error *err) MUST_CHECK;
 
 /* Calls visit for each recorded gap, oldest record first. Lines that cannot be understood are
- * passed over. */
+ * passed over. Stops when it returns false. */
 typedef bool (*GapVisit)(void *context, const Gap *gap);
 bool gap_visit(const Archive *archive, GapVisit visit, void *context, Error *err) MUST_CHECK;
