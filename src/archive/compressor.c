@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See compressor.h. Two queues under one mutex: jobs of the stream, and what a crash left. Each
+ * See compressor.h. Three queues under one mutex: jobs that hold the ring's memory,
+ * other jobs of the stream, and what a crash left. Each
  * worker takes the oldest job of the first that has one; the first error stops them all and rings
  * the bell.
  */
@@ -48,7 +49,8 @@ struct Compressor {
     void (*done)(void *context);
     void *done_context;
     pthread_cond_t changed; /* a job came or went, or the end was asked for */
-    JobQueue live;
+    JobQueue awaited;       /* from the ring, which is not free before they are done */
+    JobQueue live;          /* from files that are durable already */
     JobQueue leftovers;
     unsigned running;
     bool hurry;
@@ -125,12 +127,19 @@ static void run_job(Compressor *compressor, const CompressJob *job)
     }
 }
 
+/* Under the mutex. */
+static bool take_next(Compressor *compressor, CompressJob *ret)
+{
+    return queue_take(&compressor->awaited, ret) || queue_take(&compressor->live, ret) ||
+           queue_take(&compressor->leftovers, ret);
+}
+
 static bool take_job(Compressor *compressor, CompressJob *ret)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
     bool have = false;
     for (;;) {
-        have = queue_take(&compressor->live, ret) || queue_take(&compressor->leftovers, ret);
+        have = take_next(compressor, ret);
         if (have || compressor->closing)
             break;
         (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
@@ -201,11 +210,12 @@ static Queued enqueue(Compressor *compressor, JobQueue *queue, const CompressJob
 
 bool compressor_submit(Compressor *compressor, const CompressJob *job)
 {
+    JobQueue *queue = job->memory != NULL ? &compressor->awaited : &compressor->live;
     (void)pthread_mutex_lock(&compressor->mutex);
-    while (compressor->live.count == QUEUE_SIZE && !(compressor->hurry && job->has_raw) &&
+    while (queue->count == QUEUE_SIZE && !(compressor->hurry && job->has_raw) &&
            !compressor->closing && !compressor->failed)
         (void)pthread_cond_wait(&compressor->changed, &compressor->mutex);
-    Queued result = enqueue(compressor, &compressor->live, job);
+    Queued result = enqueue(compressor, queue, job);
     (void)pthread_mutex_unlock(&compressor->mutex);
     if (result == QUEUE_FULL && job->ticket != NULL)
         atomic_store(&job->ticket->outcome, COMPRESS_DONE); /* as far as its memory goes */
@@ -239,7 +249,7 @@ bool compressor_error(Compressor *compressor, Error *ret)
 static void drop_queue(Compressor *compressor)
 {
     CompressJob job;
-    while (queue_take(&compressor->live, &job) || queue_take(&compressor->leftovers, &job))
+    while (take_next(compressor, &job))
         fill_ticket(compressor, &job, COMPRESS_FAILED);
 }
 
@@ -273,7 +283,7 @@ void compressor_withdraw(Compressor *compressor, CompressTicket *ticket)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
     atomic_store(&ticket->withdrawn, true);
-    JobQueue *queue = &compressor->live;
+    JobQueue *queue = &compressor->awaited; /* tickets are for memory */
     /* Once around: each job leaves at the head and comes back at the tail, but for this one. */
     for (unsigned left = queue->count; left > 0; left--) {
         CompressJob job;
@@ -296,8 +306,8 @@ void compressor_abort(Compressor *compressor)
 bool compressor_idle(Compressor *compressor)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    bool idle =
-        compressor->live.count == 0 && compressor->leftovers.count == 0 && compressor->running == 0;
+    bool idle = compressor->awaited.count == 0 && compressor->live.count == 0 &&
+                compressor->leftovers.count == 0 && compressor->running == 0;
     (void)pthread_mutex_unlock(&compressor->mutex);
     return idle;
 }

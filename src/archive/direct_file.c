@@ -33,7 +33,8 @@ bool direct_file_write(DirectMode *mode, const Dir *dir, const char *name, int *
                        const struct iovec *parts, int count, uint64_t offset, Error *err)
 {
     if (!file_write_at(dir, name, *fd, parts, count, offset, err)) {
-        if (mode->off || err->os_errno != EINVAL)
+        /* Also when the mode is off: this file may have been opened before. */
+        if (err->os_errno != EINVAL)
             return false;
         mode->off = true;
         file_close(dir, *fd);

@@ -288,7 +288,8 @@ void writer_skip_segment(SegmentWriter *writer)
 
 static bool is_trickle(const SegmentWriter *writer)
 {
-    return writer->archive->dir.sync && writer->syncs >= ZEROS_AFTER_SYNCS;
+    /* Through the page cache zeros would only be in the way of the next sync. */
+    return writer->archive->dir.sync && !writer->mode.off && writer->syncs >= ZEROS_AFTER_SYNCS;
 }
 
 /* Where zeros are to be written ahead of the position (see spare.h); the segment's end: nowhere. */
@@ -303,9 +304,13 @@ static Lsn next_zeros(const SegmentWriter *writer)
 static bool zero_ahead(SegmentWriter *writer, Lsn from, Error *err)
 {
     writer->zeroed_end = from + DIRECT_ZEROS;
-    return direct_file_write_zeros(&writer->mode, &writer->archive->dir, writer->partial_name,
-                                   &writer->fd, segment_offset(from, writer->archive->segment_size),
-                                   err);
+    if (direct_file_write_zeros(&writer->mode, &writer->archive->dir, writer->partial_name,
+                                &writer->fd, segment_offset(from, writer->archive->segment_size),
+                                err))
+        return true;
+    /* Where allocating reserves nothing, zeros must not take the room that WAL may yet find. */
+    writer->zeroed_end = segment_start(writer->segno + 1, writer->archive->segment_size);
+    return err->os_errno == ENOSPC || err->os_errno == EDQUOT;
 }
 
 bool writer_can_prepare(const SegmentWriter *writer)

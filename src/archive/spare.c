@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #define SPARE_NAME "spare" ARCHIVE_TEMP_SUFFIX
+#define SPARE_RESERVE 3 /* segments that must fit, the spare among them */
 
 void spare_init(Spare *spare, const Archive *archive, DirectMode *mode)
 {
@@ -40,6 +41,12 @@ static bool create(Spare *spare, Error *err)
     bool ok = file_allocate(&archive->private, SPARE_NAME, fd, archive->segment_size, err);
     file_close(&archive->private, fd);
     spare->zeroed = 0;
+    if (!ok) {
+        /* fallocate keeps what it got. */
+        bool existed;
+        Error ignored;
+        (void)!file_remove(&archive->private, SPARE_NAME, &existed, &ignored);
+    }
     return ok && direct_file_open(spare->mode, &archive->private, SPARE_NAME, &spare->fd, err);
 }
 
@@ -54,6 +61,15 @@ static bool write_zeros(Spare *spare, Error *err)
            durable_file(&archive->private, SPARE_NAME, spare->fd, err);
 }
 
+/* The last space on the disk is for what must be written. */
+static bool is_scarce(const Spare *spare)
+{
+    uint64_t left;
+    Error ignored; /* who cannot tell is tried */
+    return file_space_left(&spare->archive->dir, &left, &ignored) &&
+           left / SPARE_RESERVE < spare->archive->segment_size;
+}
+
 bool spare_can_prepare(const Spare *spare, bool with_zeros)
 {
     return !spare->given_up &&
@@ -65,6 +81,10 @@ bool spare_prepare(Spare *spare, bool with_zeros, bool *ret_worked, Error *err)
     bool ok = true;
     bool missing = spare->fd < 0;
     *ret_worked = spare_can_prepare(spare, with_zeros);
+    if (*ret_worked && missing && is_scarce(spare)) {
+        spare->given_up = true;
+        return true;
+    }
     if (*ret_worked)
         ok = missing ? create(spare, err) : write_zeros(spare, err);
     if (ok || (err->os_errno != ENOSPC && err->os_errno != EDQUOT))

@@ -230,7 +230,7 @@ static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
     Lsn published = ring_published(&store->ring);
     Lsn end = next_segment(store, position);
     bool write = atomic_load(&store->write_goal) > position;
-    if (published >= end)
+    if (published >= end && !store->packing.withdrawn)
         return take_whole(store, ret_worked, err);
     /* What comes before is made durable by the workers; then this segment turns raw. */
     *ret_worked = (flush || write) && store->packing.without_raw == 0;
@@ -294,6 +294,7 @@ static bool turn_raw(Store *store, Error *err)
 {
     store->lazy = false;
     store->raw_only = true;
+    atomic_store(&store->packing_now, false);
     return packing_drop(&store->packing, &store->writer.position, err);
 }
 
@@ -312,6 +313,11 @@ static bool finish(Store *store, Error *err)
         bool worked;
         if (!work_once(store, &worked, err))
             return false;
+        if (clock_monotonic_ms() >= deadline_ms) {
+            deadline_ms = UINT64_MAX;
+            packing_withdraw(&store->packing);
+            continue;
+        }
         if (worked)
             continue;
         if (store->packing.withdrawn && !packing_busy(&store->packing)) {
@@ -319,9 +325,6 @@ static bool finish(Store *store, Error *err)
                 return false;
         } else if (!wait_for_poke(store, deadline_ms)) {
             return error_set(err, ERROR_STOPPED, "the store was closed");
-        } else if (clock_monotonic_ms() >= deadline_ms) {
-            deadline_ms = UINT64_MAX;
-            packing_withdraw(&store->packing);
         }
     }
     if (!writer_close(&store->writer, err))
@@ -360,6 +363,15 @@ static void come_to_rest(Store *store, const Error *error)
     bell_ring(store->bell);
 }
 
+/* Somebody waits for the thread to finish or end: then nothing is prepared. */
+static bool is_awaited(Store *store)
+{
+    (void)pthread_mutex_lock(&store->mutex);
+    bool awaited = store->finishing || store->closing;
+    (void)pthread_mutex_unlock(&store->mutex);
+    return awaited;
+}
+
 static void *store_main(void *argument)
 {
     Store *store = argument;
@@ -376,7 +388,7 @@ static void *store_main(void *argument)
         }
         while (ok && worked) {
             ok = work_once(store, &worked, &error);
-            if (ok && !worked)
+            if (ok && !worked && !is_awaited(store))
                 ok = writer_prepare(&store->writer, &worked, &error);
         }
         if (!ok)

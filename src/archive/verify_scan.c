@@ -102,7 +102,8 @@ static void open_damage(VerifyScan *scan, Lsn lsn, Lsn end, const char *message,
     scan->whole = true;
     scan->met = scan->position;
     scan->damage = problem_at(scan, VERIFY_DAMAGE, lsn, end);
-    scan->damage.begin = unproven_from(scan, lsn);
+    Lsn unproven = unproven_from(scan, lsn);
+    scan->damage.begin = unproven < lsn ? unproven : lsn; /* a cut may lie in a record's padding */
     (void)snprintf(scan->damage.message, sizeof(scan->damage.message), "%s", message);
     (void)snprintf(scan->damage.detail, sizeof(scan->damage.detail), "%s", detail);
     if (scan->first == LSN_INVALID)

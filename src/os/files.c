@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int kernel_openat(int dir_fd, const char *name, int flags, mode_t mode)
@@ -291,6 +292,16 @@ bool file_remove(const Dir *dir, const char *name, bool *ret_existed, Error *err
     RETRY_EINTR(rc, dir->files->unlinkat(dir->fd, name, 0));
     *ret_existed = rc == 0;
     return rc == 0 || errno == ENOENT || file_error(err, errno, "remove", dir, name);
+}
+
+bool file_space_left(const Dir *dir, uint64_t *ret, Error *err)
+{
+    struct statvfs status;
+    if (fstatvfs(dir->fd, &status) != 0)
+        return error_set_errno(err, ERROR_STORAGE, errno,
+                               "could not ask for the free space of \"%s\"", dir->path);
+    *ret = (uint64_t)status.f_bavail * status.f_frsize;
+    return true;
 }
 
 void file_write_back_early(int fd, uint64_t offset, uint64_t count)

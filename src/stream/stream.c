@@ -267,6 +267,7 @@ static FeedbackDecision decide(Stream *stream, const FeedbackPositions *position
         feedback_decide(&stream->feedback, &after, stalled, clock_monotonic_ms());
     second.send_status |= first.send_status;
     second.ask_reply |= first.ask_reply;
+    second.peer_dead = first.peer_dead; /* what came meanwhile has not been read yet */
     return second;
 }
 

@@ -99,5 +99,8 @@ bool file_truncate(const Dir *dir, const char *name, int fd, uint64_t size, Erro
 /* Removes a name; *ret_existed false when there was none. Durable only after durable_directory. */
 bool file_remove(const Dir *dir, const char *name, bool *ret_existed, Error *err) MUST_CHECK;
 
+/* Bytes that this user can still write on the filesystem of the directory. */
+bool file_space_left(const Dir *dir, uint64_t *ret, Error *err) MUST_CHECK;
+
 /* Starts write-back of a range early, without waiting; a hint that cannot fail visibly. */
 void file_write_back_early(int fd, uint64_t offset, uint64_t count);

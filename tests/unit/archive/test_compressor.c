@@ -384,6 +384,8 @@ static void *submit_one(void *argument)
 
 static void in_a_hurry_what_is_only_in_memory_still_waits(void **state)
 {
+    enum { QUEUE = 64 };
+    static CompressTicket queued[QUEUE];
     Submitter submitter = {.submitted = 0, .result = false};
     OneJob raw = {.has_raw = true};
     OneJob memory = {.has_raw = false};
@@ -396,6 +398,8 @@ static void in_a_hurry_what_is_only_in_memory_still_waits(void **state)
     (void)wait_for_rest(&submitter);
     compressor_hurry(compressor, true);
     assert_int_equal(pthread_join(thread, NULL), 0);
+    for (size_t i = 0; i < QUEUE; i++) /* what holds memory does not stand behind files */
+        assert_true(submit_memory(FIXTURE_SEGNO + 1, false, &queued[i]));
     (void)submit_one(&raw); /* does not wait; its memory is free again */
     assert_true(raw.result);
     assert_int_equal(atomic_load(&raw.ticket.outcome), COMPRESS_DONE);
@@ -405,6 +409,8 @@ static void in_a_hurry_what_is_only_in_memory_still_waits(void **state)
     compressor_abort(compressor);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_false(memory.result);
+    for (size_t i = 0; i < QUEUE; i++)
+        assert_int_equal(atomic_load(&queued[i].outcome), COMPRESS_FAILED);
     open_gate();
     compressor_stop(compressor);
     restore_files();

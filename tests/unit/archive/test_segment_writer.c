@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -469,6 +470,53 @@ static void only_a_trickle_of_syncs_makes_the_next_segment_of_zeros(void **state
     }
 }
 
+static void trickle(void)
+{
+    writer_start(&writer, 1, START, &nothing);
+    for (Lsn at = START; at < START + 900; at += 100) {
+        send_to(at + 100);
+        assert_true(writer_sync(&writer, &fixture.error));
+    }
+}
+
+static void zeros_ahead_stop_on_a_full_disk_and_wal_goes_on(void **state)
+{
+    (void)state;
+    trickle();
+    fake_files_fail(FAKE_PWRITEV, fake_files_count(FAKE_PWRITEV) + 1, ENOSPC);
+    prepare_all();
+    send_to(START + 5000);
+    assert_true(writer_sync(&writer, &fixture.error));
+}
+
+static void zeros_ahead_never_touch_what_was_received(void **state)
+{
+    bool is_new;
+    (void)state;
+    for (Lsn step = 4000; step < FIXTURE_SIZE; step += 100001) {
+        trickle();
+        send_to(START + step);
+        prepare_all();
+        assert_true(writer_sync(&writer, &fixture.error));
+        prepare_all();
+        send_to(START + FIXTURE_SIZE);
+        assert_true(complete(&is_new));
+        assert_true(fixture_holds(SEGNO, WAL_RAW, false, fixture_wal(START), FIXTURE_SIZE));
+        assert_int_equal(unlinkat(fixture.archive.dir.fd, fixture_name(SEGNO, WAL_RAW, false), 0),
+                         0);
+    }
+}
+
+static void without_direct_writes_no_zeros_are_written(void **state)
+{
+    (void)state;
+    fake_files_direct(FAKE_DIRECT_REFUSED_AT_OPEN);
+    trickle();
+    unsigned writes = fake_files_count(FAKE_PWRITEV);
+    prepare_all();
+    assert_int_equal(fake_files_count(FAKE_PWRITEV), writes);
+}
+
 /* As the store does while it catches up: several extents in one write, of a larger segment. */
 static void writes_of_several_extents_reach_the_file_and_the_comparison(void **state)
 {
@@ -518,6 +566,9 @@ int main(void)
         CASE(a_name_that_cannot_be_made_durable_fails_the_sync),
         CASE(the_next_segment_is_ready_before_it_is_needed),
         CASE(only_a_trickle_of_syncs_makes_the_next_segment_of_zeros),
+        CASE(zeros_ahead_stop_on_a_full_disk_and_wal_goes_on),
+        CASE(zeros_ahead_never_touch_what_was_received),
+        CASE(without_direct_writes_no_zeros_are_written),
         CASE(writes_of_several_extents_reach_the_file_and_the_comparison),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

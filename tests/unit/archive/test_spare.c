@@ -129,6 +129,26 @@ static void a_full_disk_while_zeros_are_written_gives_the_room_back(void **state
     take();
 }
 
+static void what_a_full_disk_left_of_it_is_removed(void **state)
+{
+    int fd;
+    uint64_t zeroed;
+    (void)state;
+    fake_files_fail(FAKE_FALLOCATE, 1, ENOSPC);
+    assert_false(spare_take(&spare, NAME, &fd, &zeroed, &fixture.error));
+    assert_false(scratch_exists(fixture.path, HIDDEN));
+}
+
+static void a_spare_opened_for_direct_writes_falls_back_too(void **state)
+{
+    (void)state;
+    assert_int_equal(prepare(false), 1);
+    mode.off = true; /* another file found out */
+    fake_files_fail(FAKE_PWRITEV, fake_files_count(FAKE_PWRITEV) + 1, EINVAL);
+    assert_int_equal(prepare(true), FIXTURE_SIZE / (256 << 10));
+    take();
+}
+
 static void any_other_error_is_told(void **state)
 {
     bool worked;
@@ -167,6 +187,8 @@ int main(void)
         CASE(zeros_are_written_in_steps_and_synced_once),
         CASE(a_full_disk_is_no_error_until_one_is_needed),
         CASE(a_full_disk_while_zeros_are_written_gives_the_room_back),
+        CASE(what_a_full_disk_left_of_it_is_removed),
+        CASE(a_spare_opened_for_direct_writes_falls_back_too),
         CASE(any_other_error_is_told),
         CASE(an_existing_file_is_never_replaced),
         CASE(one_that_was_never_needed_goes_at_the_end),
