@@ -74,16 +74,17 @@ static void consume(WalScanner *scanner, Input *input, uint32_t count)
     scanner->position += count;
 }
 
-static void stop(WalScanner *scanner, WalScanState state, Lsn lsn)
+static void stop(WalScanner *scanner, WalScanState state, WalScanFault fault, Lsn lsn)
 {
     scanner->state = state;
+    scanner->fault = fault;
     scanner->fault_lsn = lsn;
 }
 
 /* scanner->error is filled. */
-static void stop_damaged(WalScanner *scanner, Lsn lsn)
+static void stop_damaged(WalScanner *scanner, WalScanFault fault, Lsn lsn)
 {
-    stop(scanner, WAL_SCAN_DAMAGED, lsn);
+    stop(scanner, WAL_SCAN_DAMAGED, fault, lsn);
 }
 
 /* Pages -----------------------------------------------------------------------------------------
@@ -199,23 +200,23 @@ static void finish_page_header(WalScanner *scanner)
     WalPageHeader header;
 
     if (is_zero(scanner->header_bytes, scanner->gathered)) {
-        stop(scanner, WAL_SCAN_END, page);
+        stop(scanner, WAL_SCAN_END, WAL_FAULT_NO_PAGE, page);
         return;
     }
     if (!wal_page_decode(scanner->header_bytes, scanner->gathered, &header, &scanner->error)) {
         (void)error_detail(&scanner->error, "The page is at %s.", lsn_format(page, text));
-        stop_damaged(scanner, page);
+        stop_damaged(scanner, WAL_FAULT_PAGE, page);
         return;
     }
     /* A recycled segment: the page still is what it was at its old address. */
     if (header.address != page) {
-        stop(scanner, WAL_SCAN_END, page);
+        stop(scanner, WAL_SCAN_END, WAL_FAULT_OTHER_PAGE, page);
         return;
     }
     if (!check_identity(scanner, &header, page) || !check_timeline(scanner, &header) ||
         !check_continuation(scanner, &header)) {
         (void)error_detail(&scanner->error, "The page is at %s.", lsn_format(page, text));
-        stop_damaged(scanner, page);
+        stop_damaged(scanner, WAL_FAULT_PAGE, page);
         return;
     }
     scanner->timeline = header.timeline;
@@ -242,13 +243,13 @@ static void feed_page_header(WalScanner *scanner, Input *input)
 /* Records ---------------------------------------------------------------------------------------
  */
 
-static bool record_error(WalScanner *scanner)
+static bool record_error(WalScanner *scanner, WalScanFault fault)
 {
     char text[LSN_TEXT_SIZE];
 
     (void)error_detail(&scanner->error, "The record is at %s.",
                        lsn_format(scanner->record_start, text));
-    stop_damaged(scanner, scanner->record_start);
+    stop_damaged(scanner, fault, scanner->record_start);
     return false;
 }
 
@@ -259,14 +260,14 @@ static bool check_length(WalScanner *scanner)
     uint32_t length = load_u32(scanner->record_bytes);
 
     if (length == 0) {
-        stop(scanner, WAL_SCAN_END, scanner->record_start);
+        stop(scanner, WAL_SCAN_END, WAL_FAULT_NO_RECORD, scanner->record_start);
         return false;
     }
     if (length < WAL_RECORD_HEADER_SIZE || length > WAL_RECORD_MAX_SIZE) {
         (void)error_set(&scanner->error, ERROR_ARCHIVE,
                         "invalid length of WAL record: %" PRIu32 " is not from %d to %u", length,
                         WAL_RECORD_HEADER_SIZE, WAL_RECORD_MAX_SIZE);
-        return record_error(scanner);
+        return record_error(scanner, WAL_FAULT_RECORD_LENGTH);
     }
     return true;
 }
@@ -277,20 +278,23 @@ static bool check_previous(WalScanner *scanner)
     char found[LSN_TEXT_SIZE];
     char expected[LSN_TEXT_SIZE];
 
+    /* The first record of a scan is the first on its page, or follows one that began before. */
     if (scanner->previous_record == LSN_INVALID) {
-        if (previous < scanner->record_start)
+        if (previous < scanner->start)
             return true;
-        (void)error_set(&scanner->error, ERROR_ARCHIVE,
-                        "WAL record names %s as the one before it, which is not before it",
-                        lsn_format(previous, found));
-        return record_error(scanner);
+        (void)error_set(
+            &scanner->error, ERROR_ARCHIVE,
+            "WAL record names %s as the one before it, which is not before %s, where the "
+            "scan began",
+            lsn_format(previous, found), lsn_format(scanner->start, expected));
+        return record_error(scanner, WAL_FAULT_RECORD_PREVIOUS);
     }
     if (previous == scanner->previous_record)
         return true;
     (void)error_set(&scanner->error, ERROR_ARCHIVE,
                     "WAL record names %s as the one before it instead of %s",
                     lsn_format(previous, found), lsn_format(scanner->previous_record, expected));
-    return record_error(scanner);
+    return record_error(scanner, WAL_FAULT_RECORD_PREVIOUS);
 }
 
 static bool is_segment_switch(const WalRecordHeader *header)
@@ -316,11 +320,9 @@ static void finish_padding(WalScanner *scanner)
     scanner->skip_to_segment_end = false;
 }
 
-/* All bytes of the record have passed: its CRC decides. */
-static void finish_record(WalScanner *scanner)
+static WalRecordHeader decode_header(const uint8_t *bytes)
 {
-    const uint8_t *bytes = scanner->record_bytes;
-    WalRecordHeader header = {
+    return (WalRecordHeader){
         .total_length = load_u32(bytes),
         .xid = load_u32(bytes + 4),
         .previous = load_u64(bytes + 8),
@@ -328,13 +330,29 @@ static void finish_record(WalScanner *scanner)
         .rmgr = bytes[17],
         .crc = load_u32(bytes + RECORD_CRC_OFFSET),
     };
+}
+
+/* From a record's end on to the next one. begin_padding was called. */
+static void leave_record(WalScanner *scanner, const WalRecordHeader *header)
+{
+    scanner->previous_record = scanner->record_start;
+    scanner->skip_to_segment_end = is_segment_switch(header);
+    if (scanner->record_left == 0)
+        finish_padding(scanner);
+}
+
+/* All bytes of the record have passed: its CRC decides. */
+static void finish_record(WalScanner *scanner)
+{
+    const uint8_t *bytes = scanner->record_bytes;
+    WalRecordHeader header = decode_header(bytes);
     uint32_t crc = crc32c_final(crc32c_update(scanner->crc, bytes, RECORD_CRC_OFFSET));
 
     if (crc != header.crc) {
         (void)error_set(&scanner->error, ERROR_ARCHIVE,
                         "incorrect checksum of WAL record: %08" PRIX32 " instead of %08" PRIX32,
                         crc, header.crc);
-        (void)record_error(scanner);
+        (void)record_error(scanner, WAL_FAULT_RECORD_CRC);
         return;
     }
     begin_padding(scanner);
@@ -344,10 +362,7 @@ static void finish_record(WalScanner *scanner)
     scanner->records++;
     if (scanner->first_record == LSN_INVALID)
         scanner->first_record = scanner->record_start;
-    scanner->previous_record = scanner->record_start;
-    scanner->skip_to_segment_end = is_segment_switch(&header);
-    if (scanner->record_left == 0)
-        finish_padding(scanner);
+    leave_record(scanner, &header);
 }
 
 static void feed_record_header(WalScanner *scanner, Input *input, uint32_t page_left)
@@ -383,11 +398,25 @@ static void feed_record_body(WalScanner *scanner, Input *input, uint32_t page_le
         finish_record(scanner);
 }
 
+/* CopyXLogRecordToWAL (xlog.c, PostgreSQL 15) writes records into pages of zeros. */
+static void check_padding(WalScanner *scanner, const uint8_t *bytes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes[i] == 0)
+            continue;
+        if (scanner->stray_bytes == 0)
+            scanner->stray_lsn = scanner->position + i;
+        scanner->stray_bytes++;
+    }
+}
+
 /* The end of a record that began before the scan, and padding. */
 static void feed_skipped(WalScanner *scanner, Input *input, uint32_t page_left)
 {
     uint32_t count = available(input, minimum(scanner->record_left, page_left));
 
+    if (scanner->phase == PHASE_PADDING)
+        check_padding(scanner, input->data, count);
     consume(scanner, input, count);
     scanner->record_left -= count;
     if (scanner->record_left == 0 && scanner->phase == PHASE_SKIPPED_RECORD)
@@ -417,6 +446,7 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
 {
     memset(scanner, 0, sizeof(*scanner));
     scanner->state = WAL_SCAN_RUNNING;
+    scanner->start = start;
     scanner->position = start;
     scanner->proven_end = start;
     scanner->segment_size = segment_size;
@@ -425,13 +455,13 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
     if (!segment_size_valid(segment_size)) {
         (void)error_set(&scanner->error, ERROR_USAGE, "invalid WAL segment size: %" PRIu32,
                         segment_size);
-        stop_damaged(scanner, start);
+        stop_damaged(scanner, WAL_FAULT_PAGE, start);
     } else if (page_offset(start) != 0) {
         char text[LSN_TEXT_SIZE];
 
         (void)error_set(&scanner->error, ERROR_USAGE, "WAL scan begins inside a page, at %s",
                         lsn_format(start, text));
-        stop_damaged(scanner, start);
+        stop_damaged(scanner, WAL_FAULT_PAGE, start);
     }
 }
 
@@ -472,7 +502,7 @@ WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length)
         /* The end of the very last segment is no LSN; PostgreSQL never gets there. */
         if (scanner->position >= last_segment) {
             (void)error_set(&scanner->error, ERROR_ARCHIVE, "WAL in the last possible segment");
-            stop_damaged(scanner, scanner->position);
+            stop_damaged(scanner, WAL_FAULT_PAGE, scanner->position);
         } else if (at_page_start) {
             scanner->pending = WAL_PAGE_SHORT_HEADER;
             scanner->gathered = 0;
@@ -484,4 +514,23 @@ WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length)
         }
     }
     return scanner->state;
+}
+
+void wal_scan_pass_record(WalScanner *scanner)
+{
+    WalRecordHeader header = decode_header(scanner->record_bytes);
+
+    if (scanner->fault != WAL_FAULT_RECORD_CRC)
+        return;
+    scanner->state = WAL_SCAN_RUNNING;
+    scanner->fault = WAL_FAULT_NONE;
+    scanner->fault_lsn = LSN_INVALID;
+    error_clear(&scanner->error);
+    begin_padding(scanner);
+    leave_record(scanner, &header);
+}
+
+bool wal_scan_behind_switch(const WalScanner *scanner)
+{
+    return scanner->phase == PHASE_REST_OF_SEGMENT;
 }

@@ -29,6 +29,30 @@ bool archive_open(const char *path, bool sync, const FileTable *files, Archive *
     return true;
 }
 
+bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, Error *err)
+{
+    Archive archive = {.dir = {.fd = -1}, .private = {.fd = -1}, .lock = {.fd = -1}};
+    Identity identity;
+    if (!dir_open(path, false, files, &archive.dir, err))
+        return false;
+    bool known = false;
+    bool ok =
+        dir_open_inside(&archive.dir, ARCHIVE_PRIVATE_DIR, false, &archive.private, NULL, err) &&
+        (archive.private.fd < 0 || identity_load(&archive.private, &known, &identity, err)) &&
+        (known || identity_derive(&archive.dir, &known, &identity, err));
+    if (!ok) {
+        archive_close(&archive);
+        return false;
+    }
+    archive.bound = known;
+    if (known) {
+        archive.system_identifier = identity.system_identifier;
+        archive.segment_size = identity.segment_size;
+    }
+    *ret = archive;
+    return true;
+}
+
 static bool same_identity(const Archive *archive, const Identity *mine, const Identity *theirs,
                           Error *err)
 {

@@ -98,26 +98,50 @@ static bool parse_line(const char *line, Gap *ret)
     return true;
 }
 
-/* The end of the gap that was recorded last at `begin`; LSN_INVALID when none was. */
-static bool find_end(const Archive *archive, Timeline timeline, Lsn begin, Lsn *ret_end, Error *err)
+bool gap_visit(const Archive *archive, GapVisit visit, void *context, Error *err)
 {
+    if (archive->private.fd < 0)
+        return true;
     char *text = malloc(GAP_FILE_MAX + 1);
     size_t length;
-    *ret_end = LSN_INVALID;
     if (text == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while reading the list of gaps");
     bool ok = read_gaps(archive, text, GAP_FILE_MAX, &length, err);
     text[ok ? length : 0] = '\0';
     for (const char *line = text; line != NULL && *line != '\0';) {
         Gap gap;
-        if (parse_line(line, &gap) && gap.timeline == timeline && gap.begin == begin)
-            *ret_end = gap.end;
+        if (parse_line(line, &gap) && !visit(context, &gap))
+            break;
         line = strchr(line, '\n');
         if (line != NULL)
             line++;
     }
     free(text);
     return ok;
+}
+
+typedef struct EndSearch {
+    Timeline timeline;
+    Lsn begin;
+    Lsn end;
+} EndSearch;
+
+static bool take_end(void *context, const Gap *gap)
+{
+    EndSearch *search = context;
+    if (gap->timeline == search->timeline && gap->begin == search->begin)
+        search->end = gap->end;
+    return true;
+}
+
+/* The end of the gap that was recorded last at `begin`; LSN_INVALID when none was. */
+static bool find_end(const Archive *archive, Timeline timeline, Lsn begin, Lsn *ret_end, Error *err)
+{
+    EndSearch search = {.timeline = timeline, .begin = begin, .end = LSN_INVALID};
+    if (!gap_visit(archive, take_end, &search, err))
+        return false;
+    *ret_end = search.end;
+    return true;
 }
 
 bool gap_resume(const Archive *archive, TimelineInventory *timeline, Error *err)

@@ -12,13 +12,15 @@
 
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot", "bench", NULL};
+static const char *const help_words[] = {"receive", "slot", "verify", "bench", NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
      cmd_receive},
     {"slot", COMMAND_SLOT, true, "create|drop|show", slot_words,
      "create, drop or show physical replication slots", cmd_slot},
+    {"verify", COMMAND_VERIFY, true, "", NULL, "check an archive: every page, record and file",
+     cmd_verify},
     {"bench", COMMAND_BENCH, true, "", NULL, "measure how fast a server can replicate to here",
      cmd_bench},
     {"completion", 0, false, "bash", completion_words, "print the completion script for a shell",

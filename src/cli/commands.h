@@ -23,6 +23,7 @@ extern const size_t command_spec_count;
 int cmd_receive(int argc, char **argv);
 int cmd_slot(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -65,8 +65,8 @@ static void print_value(FILE *out, const OptionSpec *spec)
 
 static bool completes_values(const OptionSpec *spec)
 {
-    return spec->kind != OPTION_FLAG &&
-           (spec->commands & (COMMAND_RECEIVE | COMMAND_SLOT | COMMAND_BENCH)) != 0;
+    return spec->kind != OPTION_FLAG && (spec->commands & (COMMAND_RECEIVE | COMMAND_SLOT |
+                                                           COMMAND_BENCH | COMMAND_VERIFY)) != 0;
 }
 
 /* Once for each name: rows of one name complete alike. */

@@ -34,6 +34,8 @@ const char *options_program(CommandBit command)
         return "pg_receivewal";
     case COMMAND_BENCH:
         return "walrx bench";
+    case COMMAND_VERIFY:
+        return "walrx verify";
     }
     return "walrx";
 }
@@ -207,6 +209,9 @@ bool options_check(CommandBit command, const Options *options, Error *err)
 {
     if (command == COMMAND_BENCH)
         return check_bench(options, err);
+    if (command == COMMAND_VERIFY)
+        return options->directory != NULL ||
+               options_refuse(command, err, "no archive directory specified");
     if (command != COMMAND_SLOT && !check_receive(command, options, err))
         return false;
     return options->slot == NULL || slot_name_check(options->slot, err);

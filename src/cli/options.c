@@ -21,6 +21,7 @@
 #define SLOT COMMAND_SLOT
 #define FRONT COMMAND_FRONT
 #define BENCH COMMAND_BENCH
+#define VERIFY COMMAND_VERIFY
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -36,6 +37,10 @@ static const char *const log_format_choices[] = {"text", "json", NULL};
 const OptionSpec option_specs[] = {
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RECEIVE | FRONT, IN_FILE, MEMBER(directory),
      .help = "archive directory; must exist"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", VERIFY, MEMBER(directory),
+     .help = "archive directory to check"},
+    {"jobs", 'j', OPTION_NUMBER, GENERAL, "N", VERIFY, MEMBER(jobs), .maximum = 256,
+     .help = "threads that check; 0 goes by the number of cores"},
     {"sink", 0, OPTION_CHOICE, GENERAL, "SINK", BENCH, MEMBER(sink), .choices = sink_choices,
      .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
@@ -92,11 +97,11 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH, MEMBER(json),
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | VERIFY, MEMBER(json),
      .help = "print the result as one JSON object"},
-    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH, MEMBER(version),
-     .help = "show the version and end"},
-    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH, MEMBER(help),
+    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH | VERIFY,
+     MEMBER(version), .help = "show the version and end"},
+    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH | VERIFY, MEMBER(help),
      .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,

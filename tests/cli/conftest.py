@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TREE = Path(__file__).resolve().parents[2]
-COMMANDS = ("receive", "slot", "bench")  # those with options
+COMMANDS = ("receive", "slot", "verify", "bench")  # those with options
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +41,6 @@ def options(walrx):
             match = re.match(r"  (?:(-.), |    )(--[a-z-]+)(=\S+)?(?:  |$)", line)
             if match:
                 found[match[2]] = (match[1], match[3] is not None)
-        assert "--help" in found and "--host" in found
+        assert "--help" in found and "--version" in found
         return found
     return {command: read(command) for command in COMMANDS}

@@ -67,13 +67,15 @@ def complete(script, tmp_path):
     (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
     (["bench", "--sink", "="], ["null", "disk"]),
     (["bench", "--slot"], []),
+    (["ver"], ["verify"]),
+    (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
 def test_completes(complete, words, expected):
     assert complete(*words) == expected
 
 
 def test_all_commands_are_offered(complete):
-    assert complete("") == ["--help", "--version", "receive", "slot", "bench", "completion", "help"]
+    assert complete("") == ["--help", "--version", "receive", "slot", "verify", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

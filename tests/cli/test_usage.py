@@ -16,7 +16,7 @@ def front(program, tmp_path_factory):
 
 @pytest.mark.parametrize("args", [["--help"], ["-?"], ["help"], ["help", "receive"], ["receive", "--help"],
                                   ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"],
-                                  ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"], ["receive", "-D", "x", "--help"]])
+                                  ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"], ["verify", "-?"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
@@ -29,7 +29,7 @@ def test_help_shows_defaults(walrx):
         assert f"(default: {default})" in text, default
 
 
-@pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"]])
+@pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"], ["verify", "-V"]])
 def test_version(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == ""
@@ -43,13 +43,15 @@ def test_version(walrx, args):
                                   ["receive", "-D", "x", "extra"], ["bench", "extra"], ["bench", "-D", "x"],
                                   ["bench", "--sink=disk"], ["bench", "--synchronous"], ["bench", "--compress=lz4"],
                                   ["bench", "--duration=0"], ["bench", "--duration=soon"], ["bench", "--from=x"],
-                                  ["bench", "--sink=tape"], ["bench", "--slot=s"], ["bench", "--config=f"]])
+                                  ["bench", "--sink=tape"], ["bench", "--slot=s"], ["bench", "--config=f"],
+                                  ["verify"], ["verify", "-D", "x", "y"], ["verify", "-D", "x", "--jobs=257"],
+                                  ["verify", "-D", "x", "--jobs=-1"], ["verify", "-D", "x", "-h", "db"]])
 def test_usage_errors_have_a_hint(walrx, args):
     done = walrx(*args)
     assert done.returncode == 1 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert lines[0].startswith("walrx: error: ")
-    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| bench)? --help" for more information\.', lines[-1])
+    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| verify| bench)? --help" for more information\.', lines[-1])
 
 
 def test_bench_help_shows_defaults(walrx):
@@ -68,6 +70,14 @@ def test_bench_that_cannot_connect_leaves_nothing(walrx, tmp_path):
     done = walrx("bench", "--sink=disk", "-D", tmp_path, "-h", tmp_path, "--json")
     assert done.returncode == 1 and done.stdout == "" and "connection to server" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_of_nothing_says_so(walrx, tmp_path):
+    """A mistyped directory must not look like a sound archive."""
+    done = walrx("verify", "-D", tmp_path)
+    assert done.returncode == 1 and done.stdout == "" and "holds no WAL" in done.stderr
+    done = walrx("verify", "-D", tmp_path / "nosuch", "--json")
+    assert done.returncode == 1 and done.stdout == "" and "nosuch" in done.stderr
 
 
 def test_no_secret_is_repeated(walrx, tmp_path):

@@ -34,6 +34,12 @@ typedef struct Archive {
 bool archive_open(const char *path, bool sync, const FileTable *files, Archive *ret,
                   Error *err) MUST_CHECK;
 
+/* For looking only, while a receiver may run: takes no lock, changes nothing. Bound when the
+ * archive says which cluster it belongs to, in .walrx/ or in a segment's header. ERROR_USAGE: no
+ * such directory. */
+bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret,
+                          Error *err) MUST_CHECK;
+
 /* Compares with what the archive belongs to and remembers it durably. ERROR_ARCHIVE naming both
  * sides when they differ. Removes unfinished temporary files. group_may_read: files 0640 instead of
  * 0600 (the server's data_directory_mode). Calling it again for a later connection compares again.

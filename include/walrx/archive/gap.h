@@ -26,3 +26,7 @@ bool gap_record(const Archive *archive, const Gap *gap, const char *when, Error 
 /* Sets timeline->resumed where a gap was recorded at the place that comes next and a partial lies
  * at its end: the next start goes on there. */
 bool gap_resume(const Archive *archive, TimelineInventory *timeline, Error *err) MUST_CHECK;
+
+/* Calls visit for each recorded gap, oldest record first; stops when it returns false. */
+typedef bool (*GapVisit)(void *context, const Gap *gap);
+bool gap_visit(const Archive *archive, GapVisit visit, void *context, Error *err) MUST_CHECK;

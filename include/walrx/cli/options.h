@@ -20,6 +20,7 @@ typedef enum CommandBit {
     COMMAND_SLOT = 1 << 1,
     COMMAND_FRONT = 1 << 2, /* walrx under the name pg_receivewal */
     COMMAND_BENCH = 1 << 3,
+    COMMAND_VERIFY = 1 << 4,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -98,6 +99,8 @@ typedef struct Options {
     uint64_t duration_ms; /* 0: not given */
     Lsn from;
     bool json;
+    /* verify */
+    uint64_t jobs; /* 0: by the number of cores */
 } Options;
 
 extern const OptionSpec option_specs[];

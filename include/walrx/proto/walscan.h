@@ -33,6 +33,18 @@ typedef enum WalScanState {
     WAL_SCAN_DAMAGED, /* header, chain or CRC wrong: see error */
 } WalScanState;
 
+/* What stopped a scan: which part of a page or record was not as it must be. */
+typedef enum WalScanFault {
+    WAL_FAULT_NONE,
+    WAL_FAULT_NO_PAGE,         /* END: a page header of zeros */
+    WAL_FAULT_OTHER_PAGE,      /* END: the page names another address */
+    WAL_FAULT_NO_RECORD,       /* END: zeros where a record must begin */
+    WAL_FAULT_PAGE,            /* DAMAGED, and so are all below: the page header */
+    WAL_FAULT_RECORD_LENGTH,   /* xl_tot_len */
+    WAL_FAULT_RECORD_PREVIOUS, /* xl_prev */
+    WAL_FAULT_RECORD_CRC,      /* wal_scan_pass_record may go on */
+} WalScanFault;
+
 typedef struct WalRecordHeader {
     uint32_t total_length;
     uint32_t xid;
@@ -53,9 +65,13 @@ typedef struct WalScanner {
     WalRecordHeader last_header; /* its header */
     uint64_t records;            /* proven so far */
     Lsn fault_lsn;               /* with END or DAMAGED: the position that stopped the scan */
+    WalScanFault fault;          /* with END or DAMAGED */
+    uint64_t stray_bytes;        /* bytes of padding that are not zero: no reader minds them */
+    Lsn stray_lsn;               /* the first of them; the user may reset both */
     Error error;                 /* with DAMAGED: what was expected and found */
 
     /* private */
+    Lsn start;
     uint32_t segment_size;
     uint64_t system_identifier; /* 0: not checked */
     Timeline timeline;          /* newest seen; pages may only go up */
@@ -79,3 +95,10 @@ void wal_scan_init(WalScanner *scanner, Lsn start, uint32_t segment_size,
 /* Takes the next `length` bytes of the log. After END or DAMAGED it does nothing. Returns the
  * state. */
 WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length);
+
+/* Only with WAL_FAULT_RECORD_CRC: goes on behind that record, whose length and place were fine. The
+ * bytes from `position` on are to be fed next; the record does not count as proven. */
+void wal_scan_pass_record(WalScanner *scanner);
+
+/* Is `position` behind a switch record, in what remains of its segment? */
+bool wal_scan_behind_switch(const WalScanner *scanner);

@@ -104,6 +104,20 @@ static void options_of_bench_are_taken(void **state)
     assert_int_equal(options.duration_ms, 0);
 }
 
+static void options_of_verify_are_taken(void **state)
+{
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    assert_true(parse(COMMAND_VERIFY, "-D /a -j 3 --json", &line, &options, &error));
+    assert_string_equal(options.directory, "/a");
+    assert_int_equal(options.jobs, 3);
+    assert_true(options.json);
+    assert_true(parse(COMMAND_VERIFY, "--directory=/a", &line, &options, &error));
+    assert_int_equal(options.jobs, 0);
+}
+
 static void options_of_walrx_are_taken(void **state)
 {
     Line line;
@@ -249,6 +263,9 @@ static const Refusal refusals[] = {
      "replication slot name \"has-dash\" contains an invalid character", false},
     {COMMAND_SLOT, "create -S s -D x", "unrecognized option \"-D\"", true},
     {COMMAND_SLOT, "create --create-slot", "unrecognized option \"--create-slot\"", true},
+    {COMMAND_VERIFY, "", "no archive directory specified", true},
+    {COMMAND_VERIFY, "-D x -j 257", "--jobs must be in range 0..256", true},
+    {COMMAND_VERIFY, "-D x -h db", "unrecognized option \"-h\"", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},
@@ -334,7 +351,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 11); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 12); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
@@ -373,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_of_pg_receivewal_is_taken),
         cmocka_unit_test(options_of_bench_are_taken),
+        cmocka_unit_test(options_of_verify_are_taken),
         cmocka_unit_test(options_of_walrx_are_taken),
         cmocka_unit_test(defaults_are_those_of_the_manual),
         cmocka_unit_test(names_may_be_shortened_and_the_last_option_counts),

@@ -26,6 +26,8 @@ static void assert_same_result(const WalScanner *a, const WalScanner *b)
     assert_int_equal(a->first_record, b->first_record);
     assert_int_equal(a->last_record, b->last_record);
     assert_int_equal(a->records, b->records);
+    assert_int_equal(a->fault, b->fault);
+    assert_int_equal(a->stray_bytes, b->stray_bytes);
     assert_int_equal(a->fault_lsn, b->fault_lsn);
     assert_int_equal(a->error.class, b->error.class);
     assert_string_equal(a->error.message, b->error.message);
@@ -446,7 +448,101 @@ static void damage_says_what_and_where(void **state)
     expect_damage(length, START, "long header");
     memcpy(wal, good, sizeof(good));
     wal[WAL_PAGE_LONG_HEADER + 15] = 0xFF; /* the first record's xl_prev: far ahead of it */
-    expect_damage(length, START + WAL_PAGE_LONG_HEADER, "not before it");
+    expect_damage(length, START + WAL_PAGE_LONG_HEADER, "not before");
+}
+
+static void each_fault_has_a_kind(void **state)
+{
+    WalMaker maker = maker_over(wal, sizeof(wal), START, SEGMENT);
+    static uint8_t good[2 * WAL_PAGE_SIZE];
+    struct {
+        size_t at;
+        uint8_t flip;
+        WalScanFault fault;
+    } cases[] = {
+        {WAL_PAGE_LONG_HEADER + 30, 1, WAL_FAULT_RECORD_CRC},
+        {WAL_PAGE_LONG_HEADER + 3, 0x80, WAL_FAULT_RECORD_LENGTH},
+        {WAL_PAGE_LONG_HEADER + 12, 0xFF, WAL_FAULT_RECORD_PREVIOUS},
+        {WAL_PAGE_SIZE, 0xFF, WAL_FAULT_PAGE},
+        {WAL_PAGE_SIZE + 10, 1, WAL_FAULT_OTHER_PAGE},
+    };
+
+    (void)state;
+    (void)maker_record(&maker, 100, 10, 0);
+    maker_fill_page(&maker, 0);
+    (void)maker_record(&maker, 100, 10, 0);
+    memcpy(good, wal, sizeof(good));
+    assert_int_equal(scan(wal, maker.length, START, 0).fault, WAL_FAULT_NONE);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memcpy(wal, good, sizeof(good));
+        wal[cases[i].at] ^= cases[i].flip;
+        assert_int_equal(scan(wal, maker.length, START, 0).fault, cases[i].fault);
+    }
+    memcpy(wal, good, sizeof(good));
+    memset(wal + maker.length, 0, 8);
+    assert_int_equal(scan(wal, maker.length + 8, START, 0).fault, WAL_FAULT_NO_RECORD);
+    memset(wal + WAL_PAGE_SIZE, 0, WAL_PAGE_SIZE);
+    assert_int_equal(scan(wal, maker.length, START, 0).fault, WAL_FAULT_NO_PAGE);
+}
+
+/* The length of a record from before the scan may be wrong so that another record is hit. */
+static void first_record_follows_one_from_before_the_scan(void **state)
+{
+    WalMaker maker = maker_over(wal, sizeof(wal), START, SEGMENT);
+
+    (void)state;
+    maker_fill_page(&maker, 80);
+    (void)maker_record(&maker, 400, 10, 0);
+    Lsn first = maker_record(&maker, 104, 10, 0);
+    (void)maker_record(&maker, 104, 10, 0);
+    const uint8_t *second_page = wal + WAL_PAGE_SIZE;
+    size_t length = maker.length - WAL_PAGE_SIZE;
+    WalScanner scanner = scan(second_page, length, START + WAL_PAGE_SIZE, 0);
+
+    assert_int_equal(scanner.records, 2);
+    assert_int_equal(scanner.first_record, first);
+    wal[WAL_PAGE_SIZE + 16] = (uint8_t)(wal[WAL_PAGE_SIZE + 16] + 104);
+    wal[WAL_PAGE_SIZE + 17] = (uint8_t)(wal[WAL_PAGE_SIZE + 17] + (wal[WAL_PAGE_SIZE + 16] < 104));
+    scanner = scan(second_page, length, START + WAL_PAGE_SIZE, 0);
+    assert_int_equal(scanner.fault, WAL_FAULT_RECORD_PREVIOUS);
+}
+
+static void a_scan_goes_on_behind_a_record_with_a_wrong_checksum(void **state)
+{
+    WalMaker maker = maker_over(wal, sizeof(wal), START, SEGMENT);
+    WalScanner scanner;
+
+    (void)state;
+    (void)maker_record(&maker, 100, 10, 0);
+    Lsn bad = maker_record(&maker, 101, 10, 0);
+    Lsn last = maker_record(&maker, 100, 10, 0);
+    wal[bad - START + 50] ^= 1;
+    wal_scan_init(&scanner, START, SEGMENT, 0);
+    assert_int_equal(wal_scan_feed(&scanner, wal, maker.length), WAL_SCAN_DAMAGED);
+    assert_int_equal(scanner.position, bad + 101);
+    wal_scan_pass_record(&scanner);
+    assert_int_equal(scanner.error.class, ERROR_NONE);
+    size_t at = (size_t)(scanner.position - START);
+    assert_int_equal(wal_scan_feed(&scanner, wal + at, maker.length - at), WAL_SCAN_RUNNING);
+    assert_int_equal(scanner.records, 2);
+    assert_int_equal(scanner.last_record, last);
+}
+
+static void padding_that_is_not_zero_is_counted(void **state)
+{
+    WalMaker maker = maker_over(wal, sizeof(wal), START, SEGMENT);
+
+    (void)state;
+    Lsn lsn = maker_record(&maker, 99, 10, 0);
+    (void)maker_record(&maker, 100, 10, 0);
+    assert_int_equal(scan(wal, maker.length, START, 0).stray_bytes, 0);
+    wal[lsn - START + 100] = 1;
+    wal[lsn - START + 102] = 1;
+    WalScanner scanner = scan(wal, maker.length, START, 0);
+    assert_int_equal(scanner.state, WAL_SCAN_RUNNING);
+    assert_int_equal(scanner.records, 2);
+    assert_int_equal(scanner.stray_bytes, 2);
+    assert_int_equal(scanner.stray_lsn, lsn + 100);
 }
 
 static void continuation_where_a_record_must_begin_is_damage(void **state)
@@ -554,6 +650,9 @@ static void nothing_is_asked_of_the_bytes_behind_a_switch(void **state)
         assert_int_equal(scanner.last_record, lsn);
         assert_int_equal(scanner.proven_end, lsn + WAL_RECORD_HEADER_SIZE);
         assert_int_equal(scanner.position, START + SEGMENT);
+        assert_false(wal_scan_behind_switch(&scanner));
+        scanner = scan(wal, used + 1, START, MAKER_SYSTEM);
+        assert_true(wal_scan_behind_switch(&scanner));
         scanner = scan(wal, maker.length, START, MAKER_SYSTEM);
         assert_int_equal(scanner.state, WAL_SCAN_RUNNING);
         assert_int_equal(scanner.records, 3);
@@ -654,6 +753,10 @@ int main(void)
         cmocka_unit_test(empty_segment_ends_at_its_start),
         cmocka_unit_test(every_changed_byte_is_found),
         cmocka_unit_test(damage_says_what_and_where),
+        cmocka_unit_test(each_fault_has_a_kind),
+        cmocka_unit_test(first_record_follows_one_from_before_the_scan),
+        cmocka_unit_test(a_scan_goes_on_behind_a_record_with_a_wrong_checksum),
+        cmocka_unit_test(padding_that_is_not_zero_is_counted),
         cmocka_unit_test(continuation_where_a_record_must_begin_is_damage),
         cmocka_unit_test(any_system_is_accepted_when_none_is_asked_for),
         cmocka_unit_test(timeline_may_go_up_and_not_down),
