@@ -530,6 +530,13 @@ void wal_scan_pass_record(WalScanner *scanner)
     leave_record(scanner, &header);
 }
 
+Lsn wal_scan_open_record(const WalScanner *scanner)
+{
+    bool open = scanner->phase == PHASE_RECORD_BODY ||
+                (scanner->phase == PHASE_RECORD_HEADER && scanner->record_gathered > 0);
+    return open ? scanner->record_start : LSN_INVALID;
+}
+
 bool wal_scan_behind_switch(const WalScanner *scanner)
 {
     return scanner->phase == PHASE_REST_OF_SEGMENT;

@@ -100,5 +100,8 @@ WalScanState wal_scan_feed(WalScanner *scanner, const void *data, size_t length)
  * bytes from `position` on are to be fed next; the record does not count as proven. */
 void wal_scan_pass_record(WalScanner *scanner);
 
+/* The start of the record that is not whole yet; LSN_INVALID between records. */
+Lsn wal_scan_open_record(const WalScanner *scanner);
+
 /* Is `position` behind a switch record, in what remains of its segment? */
 bool wal_scan_behind_switch(const WalScanner *scanner);
