@@ -2,19 +2,21 @@
  *
  * See checker.h. Whoever scans holds `busy`, not the mutex, so that positions can be asked for
  * meanwhile. Behind a fault the scan goes on with the next record where the length of the bad one
- * was fine, else with the first record that begins on a later page.
+ * was fine, else with the first record that begins on a later page. Until a record is right again,
+ * what else is wrong belongs to the same damage; only a bad CRC is always a fault of its own.
  */
 #include "walrx/archive/checker.h"
 
 #include "walrx/os/log.h"
 #include "walrx/proto/walscan.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MAX_TOLD 20 /* a server that sends only damage does not fill the log */
+#define NO_FAULT UINT64_MAX
 
 struct Checker {
     /* set once */
@@ -28,6 +30,7 @@ struct Checker {
     WalScanner scanner;
     Lsn next;         /* the scanner's next byte; beyond what is there when a page is left out */
     uint64_t records; /* of scanners before this one */
+    uint64_t right_before; /* records that were right before the latest fault; NO_FAULT: none yet */
     /* any thread */
     _Atomic Lsn position;
     _Atomic Lsn safe;
@@ -47,33 +50,42 @@ static Lsn extent_floor(Lsn lsn)
     return lsn - lsn % RING_EXTENT;
 }
 
-static const char *end_text(WalScanFault fault)
+static void describe_fault(const WalScanner *scanner, char *message, size_t capacity)
 {
-    switch (fault) {
+    char text[LSN_TEXT_SIZE];
+    switch (scanner->fault) {
     case WAL_FAULT_NO_PAGE:
-        return "a page of zeros where WAL must go on";
+        (void)snprintf(message, capacity, "a page of zeros where WAL must go on");
+        break;
     case WAL_FAULT_OTHER_PAGE:
-        return "a page of another address";
+        (void)snprintf(message, capacity, "WAL page names %s as its address",
+                       lsn_format(scanner->found_address, text));
+        break;
     case WAL_FAULT_NO_RECORD:
-        return "zeros where a record must begin";
+        (void)snprintf(message, capacity, "zeros where a record must begin");
+        break;
     case WAL_FAULT_NONE:
     case WAL_FAULT_PAGE:
     case WAL_FAULT_RECORD_LENGTH:
     case WAL_FAULT_RECORD_PREVIOUS:
     case WAL_FAULT_RECORD_CRC:
+        (void)snprintf(message, capacity, "%s", scanner->error.message);
         break;
     }
-    return "WAL that ends";
 }
 
 static void describe(const Checker *checker, Error *ret)
 {
     const WalScanner *scanner = &checker->scanner;
+    Lsn record = wal_scan_open_record(scanner);
     char text[LSN_TEXT_SIZE];
+    char message[ERROR_MESSAGE_SIZE];
+    describe_fault(scanner, message, sizeof(message));
     (void)error_set(ret, ERROR_ARCHIVE, "the server sent damaged WAL at %s: %s",
-                    lsn_format(scanner->fault_lsn, text),
-                    scanner->state == WAL_SCAN_END ? end_text(scanner->fault)
-                                                   : scanner->error.message);
+                    lsn_format(scanner->fault_lsn, text), message);
+    if (record != LSN_INVALID && record != scanner->fault_lsn)
+        (void)error_detail(ret, "It is inside the record that begins at %s.",
+                           lsn_format(record, text));
     if (checker->mode == VERIFY_STOP)
         (void)error_hint(ret,
                          "Nothing from there on was acknowledged. Look at the same place in the "
@@ -85,11 +97,17 @@ static void describe(const Checker *checker, Error *ret)
 
 static void note_fault(Checker *checker)
 {
+    const WalScanner *scanner = &checker->scanner;
+    uint64_t right = checker->records + scanner->records;
+    bool same = right == checker->right_before && scanner->fault != WAL_FAULT_RECORD_CRC;
+    checker->right_before = right;
+    if (same)
+        return;
     Error error;
     describe(checker, &error);
     (void)pthread_mutex_lock(&checker->mutex);
     uint64_t number = ++checker->counts.faults;
-    checker->counts.latest_fault = checker->scanner.fault_lsn;
+    checker->counts.latest_fault = scanner->fault_lsn;
     checker->stopped = checker->mode == VERIFY_STOP;
     checker->error = error;
     (void)pthread_mutex_unlock(&checker->mutex);
@@ -100,7 +118,17 @@ static void note_fault(Checker *checker)
         log_line(LOG_WARNING, NULL, "further damage is counted, but not told one by one");
 }
 
-/* Behind a fault. */
+/* Where to begin anew: a page that only does not fit what came before may be right by itself. It is
+ * still in the ring, as the position is not beyond its header. */
+static Lsn page_behind_fault(const WalScanner *scanner)
+{
+    Lsn page = scanner->position + WAL_PAGE_SIZE - 1;
+    page -= page % WAL_PAGE_SIZE;
+    if (scanner->fault == WAL_FAULT_PAGE)
+        page = scanner->fault_lsn;
+    return page == scanner->start ? page + WAL_PAGE_SIZE : page;
+}
+
 static void go_on(Checker *checker)
 {
     WalScanner *scanner = &checker->scanner;
@@ -109,8 +137,7 @@ static void go_on(Checker *checker)
         checker->next = scanner->position;
         return;
     }
-    Lsn page = scanner->position + WAL_PAGE_SIZE - 1;
-    page -= page % WAL_PAGE_SIZE;
+    Lsn page = page_behind_fault(scanner);
     checker->records += scanner->records;
     wal_scan_init(scanner, page, checker->archive->segment_size,
                   checker->archive->system_identifier);
@@ -142,11 +169,10 @@ static void scan_busily(Checker *checker, Lsn end)
     checker->busy = true;
     (void)pthread_mutex_unlock(&checker->mutex);
     bool fine = scan(checker, end);
-    Lsn open = wal_scan_open_record(&checker->scanner);
-    if (fine)
+    if (fine) {
+        atomic_store(&checker->safe, wal_scan_settled(&checker->scanner));
         atomic_store(&checker->position, end);
-    if (checker->mode == VERIFY_STOP && fine)
-        atomic_store(&checker->safe, open != LSN_INVALID ? open : end);
+    }
     (void)pthread_mutex_lock(&checker->mutex);
     checker->counts.records = checker->records + checker->scanner.records;
     checker->busy = false;
@@ -216,6 +242,7 @@ void checker_start(Checker *checker, Lsn lsn)
     wal_scan_init(&checker->scanner, lsn, checker->archive->segment_size,
                   checker->archive->system_identifier);
     checker->next = lsn;
+    checker->right_before = NO_FAULT;
     atomic_store(&checker->position, lsn);
     atomic_store(&checker->safe, lsn);
     checker->resting = false;

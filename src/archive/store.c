@@ -167,10 +167,22 @@ static bool pack_raw(Store *store, bool is_new, Error *err)
     return !is_new || store->compressor == NULL || submit_raw(store, err);
 }
 
+/* With VERIFY_STOP only what was found right gets a final name: a later start would go on behind
+ * it.
+ */
+static bool found_right(Store *store, Lsn end, Error *err)
+{
+    if (store->verify != VERIFY_STOP)
+        return true;
+    checker_reach(store->checker, end);
+    return !checker_fault(store->checker, err);
+}
+
 static bool end_segment(Store *store, Error *err)
 {
     bool is_new;
-    if (!writer_complete(&store->writer, &is_new, err))
+    if (!found_right(store, store->writer.position, err) ||
+        !writer_complete(&store->writer, &is_new, err))
         return false;
     store_advance_flush(store, store->writer.position);
     return pack_raw(store, is_new, err);
@@ -242,7 +254,8 @@ static bool take_whole(Store *store, bool *ret_worked, Error *err)
         store->lazy = !*ret_worked;
         return true;
     }
-    if (!hand_over(store, segno, false, err))
+    if (!found_right(store, next_segment(store, writer->position), err) ||
+        !hand_over(store, segno, false, err))
         return false;
     writer_skip_segment(writer);
     return true;
@@ -357,6 +370,7 @@ static bool finish(Store *store, Error *err)
     if (store->checker != NULL)
         checker_reach(store->checker, published);
     store_advance_flush(store, store->writer.position);
+    release_unneeded(store);
     return store->checker == NULL || !checker_fault(store->checker, err);
 }
 

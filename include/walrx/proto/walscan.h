@@ -68,6 +68,7 @@ typedef struct WalScanner {
     WalScanFault fault;          /* with END or DAMAGED */
     uint64_t stray_bytes;        /* bytes of padding that are not zero: no reader minds them */
     Lsn stray_lsn;               /* the first of them; the user may reset both */
+    Lsn found_address;           /* with WAL_FAULT_OTHER_PAGE: what the page names */
     Error error;                 /* with DAMAGED: what was expected and found */
 
     /* private */
@@ -102,6 +103,9 @@ void wal_scan_pass_record(WalScanner *scanner);
 
 /* The start of the record that is not whole yet; LSN_INVALID between records. */
 Lsn wal_scan_open_record(const WalScanner *scanner);
+/* Up to here all is known to be right: the start of the record or page header that is not whole
+ * yet, else `position`. (What a record that began before the scan holds cannot be known.) */
+Lsn wal_scan_settled(const WalScanner *scanner);
 
 /* Is `position` behind a switch record, in what remains of its segment? */
 bool wal_scan_behind_switch(const WalScanner *scanner);
