@@ -104,7 +104,11 @@ static void note_fault(Checker *checker)
     if (same)
         return;
     Error error;
+    Lsn record = wal_scan_open_record(scanner);
     describe(checker, &error);
+    atomic_store(&checker->safe, record != LSN_INVALID && record < scanner->fault_lsn
+                                     ? record
+                                     : scanner->fault_lsn);
     (void)pthread_mutex_lock(&checker->mutex);
     uint64_t number = ++checker->counts.faults;
     checker->counts.latest_fault = scanner->fault_lsn;

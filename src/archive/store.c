@@ -58,6 +58,7 @@ struct Store {
     Packing packing; /* with `lazy_allowed` */
     bool lazy;       /* nothing of the segment at the writer's position has been written */
     bool raw_only;   /* until the next start: the workers were not waited for */
+    bool damaged;    /* VERIFY_STOP: what was received is right up to checker_safe only */
     Lsn durable;  /* all below is on the disk; flushed is behind it where it waits for the check */
     Lsn unneeded; /* all below may leave the ring as far as the writer and the workers go */
     Lsn released; /* all below has left it */
@@ -167,22 +168,28 @@ static bool pack_raw(Store *store, bool is_new, Error *err)
     return !is_new || store->compressor == NULL || submit_raw(store, err);
 }
 
-/* With VERIFY_STOP only what was found right gets a final name: a later start would go on behind
- * it.
- */
-static bool found_right(Store *store, Lsn end, Error *err)
+/* With VERIFY_STOP a segment with damage is not completed: a later start would go on behind it. The
+ * next step then sees the damage. */
+static bool segment_is_right(Store *store, Lsn end)
 {
+    Error ignored;
     if (store->verify != VERIFY_STOP)
         return true;
     checker_reach(store->checker, end);
-    return !checker_fault(store->checker, err);
+    return !checker_fault(store->checker, &ignored) || checker_safe(store->checker) >= end;
+}
+
+/* What may be written: with VERIFY_STOP nothing from the damage on, once it is known. */
+static Lsn usable(const Store *store)
+{
+    Lsn published = ring_published(&store->ring);
+    return store->damaged ? earlier(published, checker_safe(store->checker)) : published;
 }
 
 static bool end_segment(Store *store, Error *err)
 {
     bool is_new;
-    if (!found_right(store, store->writer.position, err) ||
-        !writer_complete(&store->writer, &is_new, err))
+    if (!writer_complete(&store->writer, &is_new, err))
         return false;
     store_advance_flush(store, store->writer.position);
     return pack_raw(store, is_new, err);
@@ -196,12 +203,15 @@ static bool write_piece(Store *store, Lsn goal, Error *err)
     Lsn end = earlier(goal, next_segment(store, writer->position));
     end = earlier(end, block + WRITER_MAX);
     end = earlier(end, block + ring_run(&store->ring, block));
+    bool ends = segment_offset(end, store->archive->segment_size) == 0;
+    if (ends && !segment_is_right(store, end))
+        return true;
     if (!writer_write(writer, ring_at(&store->ring, block), end, err))
         return false;
     atomic_store(&store->written, end);
     if (!store->lazy_allowed)
         release(store, end);
-    return segment_offset(end, store->archive->segment_size) != 0 || end_segment(store, err);
+    return !ends || end_segment(store, err);
 }
 
 static bool flush_position(Store *store, Error *err)
@@ -254,8 +264,9 @@ static bool take_whole(Store *store, bool *ret_worked, Error *err)
         store->lazy = !*ret_worked;
         return true;
     }
-    if (!found_right(store, next_segment(store, writer->position), err) ||
-        !hand_over(store, segno, false, err))
+    if (!segment_is_right(store, next_segment(store, writer->position)))
+        return true;
+    if (!hand_over(store, segno, false, err))
         return false;
     writer_skip_segment(writer);
     return true;
@@ -266,7 +277,7 @@ static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
 {
     SegmentWriter *writer = &store->writer;
     Lsn position = writer->position;
-    Lsn published = ring_published(&store->ring);
+    Lsn published = usable(store);
     Lsn end = next_segment(store, position);
     bool write = atomic_load(&store->write_goal) > position;
     if (published >= end)
@@ -283,7 +294,7 @@ static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
 
 static bool work_raw(Store *store, bool flush, Lsn goal, bool *ret_worked, Error *err)
 {
-    Lsn published = ring_published(&store->ring);
+    Lsn published = usable(store);
     Lsn position = store->writer.position;
     if (flush && position >= goal)
         return flush_position(store, err);
@@ -295,21 +306,26 @@ static bool work_raw(Store *store, bool flush, Lsn goal, bool *ret_worked, Error
     return true;
 }
 
-/* One step; *ret_worked false when there is nothing to do. */
+/* One step; *ret_worked false when there is nothing to do. Damage that ends the stream fails the
+ * store when everything before it is durable. */
 static bool work_once(Store *store, bool *ret_worked, Error *err)
 {
     bool retired;
     bool worked = true;
-    if ((store->checker != NULL && checker_fault(store->checker, err)) ||
-        !retire(store, &retired, err))
+    Error damage;
+    store->damaged = store->verify == VERIFY_STOP && checker_fault(store->checker, &damage);
+    if (!retire(store, &retired, err))
         return false;
     release_unneeded(store);
-    Lsn goal = atomic_load(&store->flush_goal);
+    Lsn goal = store->damaged ? usable(store) : atomic_load(&store->flush_goal);
     bool flush = goal > store->durable;
     bool ok = store->lazy ? work_lazily(store, flush, &worked, err)
                           : work_raw(store, flush, goal, &worked, err);
     *ret_worked = worked || retired;
-    return ok;
+    if (!ok || !store->damaged || *ret_worked || store->packing.count > 0)
+        return ok;
+    *err = damage;
+    return false;
 }
 
 /* Sleeps until somebody pokes the thread, or the deadline. False: it must end. */
@@ -528,6 +544,7 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     /* What an earlier run left of this segment must be compared: it is not kept in memory only. */
     store->lazy = store->lazy_allowed && !trust->exists;
     store->raw_only = false;
+    store->damaged = false;
     atomic_store(&store->written, lsn);
     store->durable = flushed;
     store->unneeded = lsn;
