@@ -110,8 +110,9 @@ static void tell_damage(const Receiver *receiver)
     CheckCounts counts = store_checks(receiver->store);
     if (counts.faults > 0 && receiver->options->verify == VERIFY_ON)
         log_line(LOG_WARNING, NULL,
-                 "the server sent damaged WAL at %" PRIu64 " places, the latest at %s",
-                 counts.faults, lsn_format(counts.latest_fault, text));
+                 "the server sent damaged WAL at %" PRIu64 " place%s, the latest at %s",
+                 counts.faults, counts.faults == 1 ? "" : "s",
+                 lsn_format(counts.latest_fault, text));
 }
 
 static int receiver_close(Receiver *receiver, int status)
