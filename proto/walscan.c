@@ -210,6 +210,7 @@ static void finish_page_header(WalScanner *scanner)
     }
     /* A recycled segment: the page still is what it was at its old address. */
     if (header.address != page) {
+        scanner->found_address = header.address;
         stop(scanner, WAL_SCAN_END, WAL_FAULT_OTHER_PAGE, page);
         return;
     }
@@ -561,6 +562,22 @@ void wal_scan_pass_record(WalScanner *scanner)
     error_clear(&scanner->error);
     begin_padding(scanner);
     leave_record(scanner, &header);
+}
+
+Lsn wal_scan_open_record(const WalScanner *scanner)
+{
+    bool open = scanner->phase == PHASE_RECORD_BODY ||
+                (scanner->phase == PHASE_RECORD_HEADER && scanner->record_gathered > 0);
+    return open ? scanner->record_start : LSN_INVALID;
+}
+
+Lsn wal_scan_settled(const WalScanner *scanner)
+{
+    Lsn open = wal_scan_open_record(scanner);
+
+    if (open != LSN_INVALID)
+        return open;
+    return scanner->pending > 0 ? scanner->position - scanner->gathered : scanner->position;
 }
 
 bool wal_scan_behind_switch(const WalScanner *scanner)

@@ -41,6 +41,8 @@ struct Store {
     uint8_t *memory;
     size_t capacity;
     bool lazy_allowed; /* compression, and room for two whole segments */
+    VerifyMode verify;
+    Checker *checker; /* NULL with VERIFY_OFF */
     pthread_t thread;
     /* shared without a lock */
     Ring ring;
@@ -53,9 +55,13 @@ struct Store {
     atomic_bool packing_now; /* segments are with the workers, or wait for a place there */
     /* store thread only, and the stream thread while at rest or borrowed */
     SegmentWriter writer;
-    Packing packing;  /* with `lazy_allowed` */
-    bool lazy;        /* nothing of the segment at the writer's position has been written */
-    bool raw_only;    /* until the next start: the workers were not waited for */
+    Packing packing; /* with `lazy_allowed` */
+    bool lazy;       /* nothing of the segment at the writer's position has been written */
+    bool raw_only;   /* until the next start: the workers were not waited for */
+    bool damaged;    /* VERIFY_STOP: what was received is right up to checker_safe only */
+    Lsn durable;  /* all below is on the disk; flushed is behind it where it waits for the check */
+    Lsn unneeded; /* all below may leave the ring as far as the writer and the workers go */
+    Lsn released; /* all below has left it */
     uint64_t sync_ns; /* how long the latest sync took */
     /* under the mutex */
     pthread_mutex_t mutex;
@@ -75,12 +81,24 @@ static Lsn extent_floor(Lsn lsn)
     return lsn - lsn % RING_EXTENT;
 }
 
+static Lsn earlier(Lsn a, Lsn b)
+{
+    return a < b ? a : b;
+}
+
 /* The only place that moves `flushed`. The caller has just made every byte below `lsn` durable, and
  * the name of the file that holds it. */
 static void store_advance_flush(Store *store, Lsn lsn)
 {
-    if (lsn > atomic_load(&store->flushed))
-        atomic_store(&store->flushed, lsn);
+    if (lsn > store->durable)
+        store->durable = lsn;
+    Lsn flushed = store->durable;
+    if (store->verify == VERIFY_STOP) {
+        checker_reach(store->checker, earlier(lsn, ring_published(&store->ring)));
+        flushed = earlier(flushed, checker_safe(store->checker));
+    }
+    if (flushed > atomic_load(&store->flushed))
+        atomic_store(&store->flushed, flushed);
     bell_ring(store->bell);
 }
 
@@ -90,16 +108,25 @@ static Lsn next_segment(const Store *store, Lsn lsn)
     return segment_floor(lsn, size) + size;
 }
 
-static Lsn earlier(Lsn a, Lsn b)
+/* Gives the ring's memory back as far as nobody needs it. */
+static void release_unneeded(Store *store)
 {
-    return a < b ? a : b;
+    Lsn end = store->unneeded;
+    if (store->checker != NULL)
+        end = earlier(end, checker_position(store->checker));
+    end = extent_floor(end);
+    if (end <= store->released)
+        return;
+    store->released = end;
+    ring_release(&store->ring, end);
+    if (atomic_exchange(&store->producer_waits, false))
+        bell_ring(store->bell);
 }
 
 static void release(Store *store, Lsn end)
 {
-    ring_release(&store->ring, end);
-    if (atomic_exchange(&store->producer_waits, false))
-        bell_ring(store->bell);
+    store->unneeded = end;
+    release_unneeded(store);
 }
 
 static bool hand_over(Store *store, SegNo segno, bool has_raw, Error *err)
@@ -141,6 +168,24 @@ static bool pack_raw(Store *store, bool is_new, Error *err)
     return !is_new || store->compressor == NULL || submit_raw(store, err);
 }
 
+/* With VERIFY_STOP a segment with damage is not completed: a later start would go on behind it. The
+ * next step then sees the damage. */
+static bool segment_is_right(Store *store, Lsn end)
+{
+    Error ignored;
+    if (store->verify != VERIFY_STOP)
+        return true;
+    checker_reach(store->checker, end);
+    return !checker_fault(store->checker, &ignored) || checker_safe(store->checker) >= end;
+}
+
+/* What may be written: with VERIFY_STOP nothing from the damage on, once it is known. */
+static Lsn usable(const Store *store)
+{
+    Lsn published = ring_published(&store->ring);
+    return store->damaged ? earlier(published, checker_safe(store->checker)) : published;
+}
+
 static bool end_segment(Store *store, Error *err)
 {
     bool is_new;
@@ -158,12 +203,15 @@ static bool write_piece(Store *store, Lsn goal, Error *err)
     Lsn end = earlier(goal, next_segment(store, writer->position));
     end = earlier(end, block + WRITER_MAX);
     end = earlier(end, block + ring_run(&store->ring, block));
+    bool ends = segment_offset(end, store->archive->segment_size) == 0;
+    if (ends && !segment_is_right(store, end))
+        return true;
     if (!writer_write(writer, ring_at(&store->ring, block), end, err))
         return false;
     atomic_store(&store->written, end);
     if (!store->lazy_allowed)
         release(store, end);
-    return segment_offset(end, store->archive->segment_size) != 0 || end_segment(store, err);
+    return !ends || end_segment(store, err);
 }
 
 static bool flush_position(Store *store, Error *err)
@@ -216,6 +264,8 @@ static bool take_whole(Store *store, bool *ret_worked, Error *err)
         store->lazy = !*ret_worked;
         return true;
     }
+    if (!segment_is_right(store, next_segment(store, writer->position)))
+        return true;
     if (!hand_over(store, segno, false, err))
         return false;
     writer_skip_segment(writer);
@@ -227,7 +277,7 @@ static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
 {
     SegmentWriter *writer = &store->writer;
     Lsn position = writer->position;
-    Lsn published = ring_published(&store->ring);
+    Lsn published = usable(store);
     Lsn end = next_segment(store, position);
     bool write = atomic_load(&store->write_goal) > position;
     if (published >= end && !store->packing.withdrawn)
@@ -244,7 +294,7 @@ static bool work_lazily(Store *store, bool flush, bool *ret_worked, Error *err)
 
 static bool work_raw(Store *store, bool flush, Lsn goal, bool *ret_worked, Error *err)
 {
-    Lsn published = ring_published(&store->ring);
+    Lsn published = usable(store);
     Lsn position = store->writer.position;
     if (flush && position >= goal)
         return flush_position(store, err);
@@ -256,19 +306,26 @@ static bool work_raw(Store *store, bool flush, Lsn goal, bool *ret_worked, Error
     return true;
 }
 
-/* One step; *ret_worked false when there is nothing to do. */
+/* One step; *ret_worked false when there is nothing to do. Damage that ends the stream fails the
+ * store when everything before it is durable. */
 static bool work_once(Store *store, bool *ret_worked, Error *err)
 {
     bool retired;
     bool worked = true;
+    Error damage;
+    store->damaged = store->verify == VERIFY_STOP && checker_fault(store->checker, &damage);
     if (!retire(store, &retired, err))
         return false;
-    Lsn goal = atomic_load(&store->flush_goal);
-    bool flush = goal > atomic_load(&store->flushed);
+    release_unneeded(store);
+    Lsn goal = store->damaged ? usable(store) : atomic_load(&store->flush_goal);
+    bool flush = goal > store->durable;
     bool ok = store->lazy ? work_lazily(store, flush, &worked, err)
                           : work_raw(store, flush, goal, &worked, err);
     *ret_worked = worked || retired;
-    return ok;
+    if (!ok || !store->damaged || *ret_worked || store->packing.count > 0)
+        return ok;
+    *err = damage;
+    return false;
 }
 
 /* Sleeps until somebody pokes the thread, or the deadline. False: it must end. */
@@ -329,8 +386,11 @@ static bool finish(Store *store, Error *err)
     }
     if (!writer_close(&store->writer, err))
         return false;
+    if (store->checker != NULL)
+        checker_reach(store->checker, published);
     store_advance_flush(store, store->writer.position);
-    return true;
+    release_unneeded(store);
+    return store->checker == NULL || !checker_fault(store->checker, err);
 }
 
 /* Sleeps until there is something to do. False: the thread must end. */
@@ -351,6 +411,8 @@ static bool wait_for_work(Store *store, bool *ret_finish)
 
 static void come_to_rest(Store *store, const Error *error)
 {
+    if (store->checker != NULL)
+        checker_rest(store->checker);
     (void)pthread_mutex_lock(&store->mutex);
     store->at_rest = true;
     store->finishing = false;
@@ -411,6 +473,14 @@ static void poke_from_worker(void *context)
     poke(context);
 }
 
+/* The checker has come further. */
+static void checker_moved(void *context)
+{
+    Store *store = context;
+    if (atomic_load(&store->producer_waits) || store->verify == VERIFY_STOP)
+        poke(store);
+}
+
 /* The ring's size: whole segments where they are compressed from memory, so that each one lies in
  * one piece; else whole extents. */
 static void choose_capacity(Store *store, size_t memory)
@@ -433,12 +503,16 @@ static bool open_parts(Store *store, Error *err)
         return error_set(err, ERROR_MEMORY, "out of memory for a ring of %zu bytes",
                          store->capacity);
     ring_reset(&store->ring, store->memory, store->capacity, 0);
+    if (store->verify != VERIFY_OFF && !checker_open(store->archive, &store->ring, store->verify,
+                                                     checker_moved, store, &store->checker, err))
+        return false;
     int rc = pthread_create(&store->thread, NULL, store_main, store);
     return rc == 0 || error_set_errno(err, ERROR_MEMORY, rc, "could not start the store thread");
 }
 
 static void free_parts(Store *store)
 {
+    checker_close(store->checker);
     writer_deinit(&store->writer);
     packing_deinit(&store->packing);
     (void)pthread_cond_destroy(&store->rest);
@@ -448,14 +522,15 @@ static void free_parts(Store *store)
     free(store);
 }
 
-bool store_open(const Archive *archive, size_t memory, Compressor *compressor, const Bell *bell,
-                Store **ret, Error *err)
+bool store_open(const Archive *archive, size_t memory, Compressor *compressor, VerifyMode verify,
+                const Bell *bell, Store **ret, Error *err)
 {
     Store *store = calloc(1, sizeof(*store));
     if (store == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory for the store");
     store->archive = archive;
     store->compressor = compressor;
+    store->verify = verify;
     store->bell = bell;
     store->at_rest = true;
     choose_capacity(store, memory);
@@ -481,7 +556,13 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     /* What an earlier run left of this segment must be compared: it is not kept in memory only. */
     store->lazy = store->lazy_allowed && !trust->exists;
     store->raw_only = false;
+    store->damaged = false;
     atomic_store(&store->written, lsn);
+    store->durable = flushed;
+    store->unneeded = lsn;
+    store->released = lsn;
+    if (store->checker != NULL)
+        checker_start(store->checker, lsn);
     atomic_store(&store->flushed, flushed);
     atomic_store(&store->flush_goal, LSN_INVALID);
     atomic_store(&store->write_goal, LSN_INVALID);
@@ -498,14 +579,21 @@ uint8_t *store_reserve(Store *store, size_t *ret_length)
         return place;
     /* Say that we wait, then look again: the extent may have come free in between. */
     atomic_store(&store->producer_waits, true);
-    return ring_reserve(&store->ring, ret_length);
+    place = ring_reserve(&store->ring, ret_length);
+    /* The checker may have come further just before. */
+    if (place == NULL && store->checker != NULL)
+        poke(store);
+    return place;
 }
 
 void store_publish(Store *store, size_t length)
 {
     Lsn published = ring_publish(&store->ring, length);
-    if (published % RING_EXTENT == 0)
-        poke(store);
+    if (published % RING_EXTENT != 0)
+        return;
+    poke(store);
+    if (store->checker != NULL)
+        checker_poke(store->checker);
 }
 
 void store_request_flush(Store *store)
@@ -551,7 +639,7 @@ bool store_flush_here(Store *store)
     if (atomic_load(&store->failed) || !borrow_writer(store, published))
         return false;
     atomic_store(&store->flush_goal, published);
-    while (ok && worked && atomic_load(&store->flushed) < published)
+    while (ok && worked && store->durable < published)
         ok = work_once(store, &worked, &error);
     if (!ok)
         come_to_rest(store, &error);
@@ -597,6 +685,11 @@ bool store_finish(Store *store, Error *err)
         *err = store->error;
     (void)pthread_mutex_unlock(&store->mutex);
     return ok;
+}
+
+CheckCounts store_checks(Store *store)
+{
+    return store->checker != NULL ? checker_counts(store->checker) : (CheckCounts){.faults = 0};
 }
 
 void store_error(Store *store, Error *ret)

@@ -84,6 +84,13 @@ unsigned compress_workers_from(const Options *options)
     return cores < MAX_DEFAULT_WORKERS ? (unsigned)cores : MAX_DEFAULT_WORKERS;
 }
 
+static VerifyMode verify_mode_from(const Options *options)
+{
+    if (strcmp(options->verify, "stop") == 0)
+        return VERIFY_STOP;
+    return strcmp(options->verify, "off") == 0 ? VERIFY_OFF : VERIFY_ON;
+}
+
 static bool reload_options(void *context, ReceiverTunables *tunables)
 {
     const Reload *reload = context;
@@ -123,6 +130,7 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .no_loop = options->no_loop,
         .no_sync = options->no_sync,
         .continue_on_gap = strcmp(options->on_gap, "continue") == 0,
+        .verify = verify_mode_from(options),
         .compress = options->compress,
         .compress_workers = compress_workers_from(options),
         .memory = (size_t)options->memory,

@@ -31,6 +31,7 @@
 #define RELOADABLE .in_file = true, .reloadable = true
 
 static const char *const gap_choices[] = {"stop", "continue", NULL};
+static const char *const verify_choices[] = {"off", "on", "stop", NULL};
 static const char *const sink_choices[] = {"null", "disk", NULL};
 static const char *const log_format_choices[] = {"text", "json", NULL};
 
@@ -92,6 +93,10 @@ const OptionSpec option_specs[] = {
      .choices = gap_choices,
      .help =
          "when WAL between archive and server is missing: stop, or continue and record the gap"},
+    {"verify", 0, OPTION_CHOICE, GENERAL, "MODE", RECEIVE, IN_FILE, MEMBER(verify),
+     .choices = verify_choices,
+     .help =
+         "check WAL as it arrives: off, on (tell damage), or stop (end before acknowledging it)"},
     {"memory", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE | BENCH, IN_FILE, MEMBER(memory),
      .minimum = 8 * MEGABYTE, .maximum = 64 * GIGABYTE, .help = "memory for buffers"},
     {"config", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, MEMBER(config),
@@ -138,6 +143,7 @@ void options_init(Options *options)
         .receive_timeout_ms = 60 * MS_PER_SECOND,
         .compress = {.method = WAL_RAW},
         .on_gap = gap_choices[0],
+        .verify = verify_choices[1],
         .memory = 64 * MEGABYTE,
         .log_format = log_format_choices[0],
         .sink = sink_choices[0],

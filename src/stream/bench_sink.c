@@ -177,7 +177,8 @@ bool bench_sink_start(BenchSink *sink, const BenchOptions *options, uint64_t sys
         !compressor_start(&sink->archive, options->compress, plan.workers, plan.codec, &sink->bell,
                           &sink->compressor, err))
         return false;
-    if (!store_open(&sink->archive, plan.ring, sink->compressor, &sink->bell, &sink->store, err))
+    if (!store_open(&sink->archive, plan.ring, sink->compressor, VERIFY_ON, &sink->bell,
+                    &sink->store, err))
         return false;
     sink->form = options->compress.method;
     sink->timeline = timeline;

@@ -13,6 +13,7 @@
 #include "walrx/os/notify.h"
 #include "walrx/proto/walpage.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #define FIRST_DELAY_MS 250
@@ -100,8 +101,23 @@ static int pack_open_segment(Receiver *receiver, int status)
     return 1;
 }
 
+/* A person should look, even when the messages are long gone. */
+static void tell_damage(const Receiver *receiver)
+{
+    char text[LSN_TEXT_SIZE];
+    if (receiver->store == NULL)
+        return;
+    CheckCounts counts = store_checks(receiver->store);
+    if (counts.faults > 0 && receiver->options->verify == VERIFY_ON)
+        log_line(LOG_WARNING, NULL,
+                 "the server sent damaged WAL at %" PRIu64 " place%s, the latest at %s",
+                 counts.faults, counts.faults == 1 ? "" : "s",
+                 lsn_format(counts.latest_fault, text));
+}
+
 static int receiver_close(Receiver *receiver, int status)
 {
+    tell_damage(receiver);
     store_close(receiver->store);
     status = finish_compression(receiver, status);
     status = pack_open_segment(receiver, status);

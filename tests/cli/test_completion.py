@@ -54,6 +54,8 @@ def complete(script, tmp_path):
     (["receive", "--on-gap", ""], ["stop", "continue"]),
     (["receive", "--on-gap", "="], ["stop", "continue"]),
     (["receive", "--on-gap", "=", "c"], ["continue"]),
+    (["receive", "--verify", "="], ["off", "on", "stop"]),
+    (["receive", "--verify", "=", "o"], ["off", "on"]),
     (["receive", "--log-format", "=", "j"], ["json"]),
     (["receive", "-Z", "z"], ["zstd"]),
     (["receive", "-S", ""], []),

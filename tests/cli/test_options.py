@@ -76,6 +76,7 @@ def test_option_without_its_argument(call, option):
     ("--flush-interval", ("flush-interval",), ["", "x", "-1s", "1fortnight", "99999999999999999999s"]),
     ("--receive-timeout", ("receive-timeout",), ["", "x", "-1s", "10 parsecs"]),
     ("--on-gap", ("on-gap",), ["", "maybe", "STOPPED"]),
+    ("--verify", ("verify",), ["", "yes", "STOP"]),
     ("--memory", ("memory",), ["", "x", "-1MB", "0", "1B", "64XB", "99999999999999999999GB"]),
     ("--log-format", ("log-format",), ["", "xml", "jsonl"]),
 ])
@@ -94,6 +95,7 @@ def test_bad_values(call, option, words, values):
     ("--flush-interval", ["1s", "500ms", "2min", "1h"]),
     ("--receive-timeout", ["60s", "2min"]),
     ("--on-gap", ["stop", "continue"]),
+    ("--verify", ["off", "on", "stop"]),
     ("--memory", ["64MB", "1GB", "65536kB"]),
     ("--log-format", ["text", "json"]),
 ])

@@ -194,8 +194,9 @@ static bool run_threads(Run *run, Error *err)
     if (!compressor_start(&run->archive, spec, 2, CODEC_MEMORY_ANY, &run->bell, &run->compressor,
                           err))
         return false;
-    bool ok = compressor_submit_leftovers(run->compressor, &run->archive, err) &&
-              store_open(&run->archive, MEMORY, run->compressor, &run->bell, &run->store, err);
+    bool ok =
+        compressor_submit_leftovers(run->compressor, &run->archive, err) &&
+        store_open(&run->archive, MEMORY, run->compressor, VERIFY_ON, &run->bell, &run->store, err);
     if (ok) {
         show_store(run->store);
         ok = stream(run, err);

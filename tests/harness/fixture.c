@@ -85,6 +85,14 @@ Lsn fixture_record_before(Lsn lsn)
     return end;
 }
 
+size_t fixture_records(Lsn begin, Lsn end)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < record_count; i++)
+        count += begins[i] >= begin && ends[i] <= end;
+    return count;
+}
+
 const char *fixture_name(SegNo segno, WalCompression form, bool partial)
 {
     static char names[8][WAL_FILE_NAME_SIZE];

@@ -32,6 +32,8 @@ const uint8_t *fixture_wal(Lsn lsn);
  * it. */
 Lsn fixture_record_from(Lsn lsn);
 Lsn fixture_record_before(Lsn lsn);
+/* How many records begin and end in there. */
+size_t fixture_records(Lsn begin, Lsn end);
 
 /* The name of a segment of timeline 1; valid until the eighth call after this one. */
 const char *fixture_name(SegNo segno, WalCompression form, bool partial);

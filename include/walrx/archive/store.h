@@ -11,12 +11,16 @@
  *   store_flush_here                         the same, while the thread sleeps
  *   store_positions  ◄──atomics, bell──────  written, flushed, failed
  *
+ * A checker (checker.h) reads what is in the ring, too. With VERIFY_STOP flush moves only over what
+ * it found right, and damage fails the store (ERROR_ARCHIVE) once everything before it is durable.
+ *
  * flush <= write <= received at every moment. Only store_advance_flush (store.c) moves flush, after
  * the bytes and the directory entry are durable; it never moves back, whatever happens.
  */
 #pragma once
 
 #include "walrx/archive/archive.h"
+#include "walrx/archive/checker.h"
 #include "walrx/archive/compressor.h"
 #include "walrx/archive/partial.h"
 #include "walrx/base/error.h"
@@ -40,8 +44,8 @@ typedef struct StorePositions {
  * more, whole segments are compressed from it. compressor may be NULL. `bell` is rung whenever a
  * position moved that someone waits for (a requested flush, a full ring, a failure). All are
  * borrowed and outlive the store. */
-bool store_open(const Archive *archive, size_t memory, Compressor *compressor, const Bell *bell,
-                Store **ret, Error *err) MUST_CHECK;
+bool store_open(const Archive *archive, size_t memory, Compressor *compressor, VerifyMode verify,
+                const Bell *bell, Store **ret, Error *err) MUST_CHECK;
 
 /* Begins at a segment's start: the first time, or again after store_finish. `flushed`: how far the
  * WAL of this timeline's history is known to be durable already (LSN_INVALID: not known); flushed
@@ -69,6 +73,9 @@ StorePositions store_positions(const Store *store);
 
 /* Writes and syncs everything received, closes the open segment as .partial. Waits. */
 bool store_finish(Store *store, Error *err) MUST_CHECK;
+
+/* What the checker has seen since store_open; zeros with VERIFY_OFF. */
+CheckCounts store_checks(Store *store);
 
 /* The error behind `failed`. */
 void store_error(Store *store, Error *ret);

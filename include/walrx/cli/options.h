@@ -90,6 +90,7 @@ typedef struct Options {
     uint64_t flush_interval_ms;
     uint64_t receive_timeout_ms;
     const char *on_gap; /* "stop" or "continue" */
+    const char *verify; /* "off", "on" or "stop" */
     bool report_apply;
     uint64_t memory;
     uint64_t compress_workers; /* 0: by the number of cores */

@@ -84,6 +84,7 @@ struct WalScanner {
     WalScanFault fault;          /* with END or DAMAGED */
     uint64_t stray_bytes;        /* bytes of padding that are not zero: no reader minds them */
     Lsn stray_lsn;               /* the first of them; the user may reset both */
+    Lsn found_address;           /* with WAL_FAULT_OTHER_PAGE: what the page names */
     Error error;                 /* with DAMAGED: what was expected and found */
 
     /* private */
@@ -121,6 +122,12 @@ bool wal_record_is_switch(const WalRecordHeader *header);
 /* Only with WAL_FAULT_RECORD_CRC: goes on behind that record, whose length and place were fine. The
  * bytes from `position` on are to be fed next; the record does not count as proven. */
 void wal_scan_pass_record(WalScanner *scanner);
+
+/* The start of the record that is not whole yet; LSN_INVALID between records. */
+Lsn wal_scan_open_record(const WalScanner *scanner);
+/* Up to here all is known to be right: the start of the record or page header that is not whole
+ * yet, else `position`. (What a record that began before the scan holds cannot be known.) */
+Lsn wal_scan_settled(const WalScanner *scanner);
 
 /* Is `position` behind a switch record, in what remains of its segment? */
 bool wal_scan_behind_switch(const WalScanner *scanner);

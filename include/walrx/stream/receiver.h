@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "walrx/archive/checker.h"
 #include "walrx/base/error.h"
 #include "walrx/codec/codec.h"
 #include "walrx/proto/lsn.h"
@@ -37,6 +38,7 @@ typedef struct ReceiverOptions {
     bool no_loop;
     bool no_sync;
     bool continue_on_gap;
+    VerifyMode verify;
     CompressSpec compress;
     unsigned compress_workers;
     size_t memory; /* bytes for buffers */

@@ -34,8 +34,8 @@ static const PartialTrust nothing = {.proven_begin = FIXTURE_START, .proven_end 
 static int setup(void **state)
 {
     (void)fixture_setup(state);
-    return bell_open(&bell, &fixture.error) &&
-                   store_open(&fixture.archive, MEMORY, NULL, &bell, &store, &fixture.error)
+    return bell_open(&bell, &fixture.error) && store_open(&fixture.archive, MEMORY, NULL, VERIFY_ON,
+                                                          &bell, &store, &fixture.error)
                ? 0
                : -1;
 }
@@ -401,7 +401,8 @@ static void open_with_compressor(Compressor **ret)
     fixture.archive.segment_size = LARGE;
     assert_true(
         compressor_start(&fixture.archive, spec, 1, CODEC_MEMORY_ANY, &bell, ret, &fixture.error));
-    assert_true(store_open(&fixture.archive, 3 * RING_EXTENT, *ret, &bell, &store, &fixture.error));
+    assert_true(store_open(&fixture.archive, 3 * RING_EXTENT, *ret, VERIFY_ON, &bell, &store,
+                           &fixture.error));
 }
 
 static void start_large(void)

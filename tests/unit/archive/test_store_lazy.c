@@ -39,8 +39,8 @@ static void open_store(unsigned workers, size_t segments)
     CompressSpec spec = {.method = FORM, .level = 1};
     assert_true(compressor_start(&fixture.archive, spec, workers, CODEC_MEMORY_ANY, &bell,
                                  &compressor, &fixture.error));
-    assert_true(store_open(&fixture.archive, segments * FIXTURE_SIZE, compressor, &bell, &store,
-                           &fixture.error));
+    assert_true(store_open(&fixture.archive, segments * FIXTURE_SIZE, compressor, VERIFY_ON, &bell,
+                           &store, &fixture.error));
 }
 
 static void start(const PartialTrust *trust, Lsn flushed)

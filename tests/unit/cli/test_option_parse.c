@@ -124,14 +124,16 @@ static void options_of_walrx_are_taken(void **state)
     Options options;
     Error error;
     (void)state;
-    assert_true(parse(COMMAND_RECEIVE,
-                      "-D x --flush-interval=200ms --receive-timeout=0 --on-gap=continue "
-                      "--report-apply --memory=8MB --compress-workers=256 --log-format=json "
-                      "-Z zstd -s 500ms --config=file",
-                      &line, &options, &error));
+    assert_true(
+        parse(COMMAND_RECEIVE,
+              "-D x --flush-interval=200ms --receive-timeout=0 --on-gap=continue --verify=stop "
+              "--report-apply --memory=8MB --compress-workers=256 --log-format=json "
+              "-Z zstd -s 500ms --config=file",
+              &line, &options, &error));
     assert_int_equal(options.flush_interval_ms, 200);
     assert_int_equal(options.receive_timeout_ms, 0);
     assert_string_equal(options.on_gap, "continue");
+    assert_string_equal(options.verify, "stop");
     assert_true(options.report_apply);
     assert_int_equal(options.memory, 8 << 20);
     assert_int_equal(options.compress_workers, 256);
@@ -154,6 +156,7 @@ static void defaults_are_those_of_the_manual(void **state)
     assert_int_equal(options.memory, 64 << 20);
     assert_int_equal(options.compress_workers, 0);
     assert_string_equal(options.on_gap, "stop");
+    assert_string_equal(options.verify, "on");
     assert_string_equal(options.log_format, "text");
     assert_int_equal(options.compress.method, WAL_RAW);
     assert_true(options.endpos == LSN_INVALID && options.slot == NULL);
@@ -257,6 +260,7 @@ static const Refusal refusals[] = {
     {COMMAND_RECEIVE, "-D x --compress-workers=-1",
      "invalid value \"-1\" for option --compress-workers", true},
     {COMMAND_RECEIVE, "-D x --on-gap=go", "invalid value \"go\" for option --on-gap", true},
+    {COMMAND_RECEIVE, "-D x --verify=no", "invalid value \"no\" for option --verify", true},
     {COMMAND_RECEIVE, "-D x --log-format=xml", "invalid value \"xml\" for option --log-format",
      true},
     {COMMAND_RECEIVE, "-D x -S has-dash",
@@ -351,7 +355,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 12); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 13); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
