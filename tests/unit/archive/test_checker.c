@@ -8,6 +8,7 @@
 
 #include "fixture.h"
 
+#include "../proto/walmaker.h"
 #include "walrx/proto/walpage.h"
 
 #include <sched.h>
@@ -336,6 +337,23 @@ static void stop_is_never_safe_beyond_a_fault(void **state)
     checker = NULL;
 }
 
+/* No record is open there, but the header may turn out wrong. */
+static void stop_is_not_safe_inside_a_page_header(void **state)
+{
+    Lsn page = FIXTURE_START + PAGE;
+    (void)state;
+    open_checker(VERIFY_STOP);
+    WalMaker maker = maker_over(wal, sizeof(wal), FIXTURE_START, FIXTURE_SIZE);
+    maker_fill_page(&maker, 0);
+    (void)maker_record(&maker, 100, 10, 0);
+    receive(FIXTURE_START, page);
+    checker_reach(checker, page);
+    assert_true(checker_safe(checker) == page);
+    receive(page, page + 10);
+    checker_reach(checker, page + 10);
+    assert_true(checker_safe(checker) == page);
+}
+
 static void the_message_names_position_expected_and_found(void **state)
 {
     Error error;
@@ -405,6 +423,7 @@ int main(void)
         CASE(several_places_count_each_for_itself),
         CASE(stop_is_safe_up_to_the_record_that_is_not_whole),
         CASE(stop_is_never_safe_beyond_a_fault),
+        CASE(stop_is_not_safe_inside_a_page_header),
         CASE(the_message_names_position_expected_and_found),
         CASE(it_starts_again_at_an_earlier_segment),
         CASE(it_can_be_closed_at_work_and_at_rest),
