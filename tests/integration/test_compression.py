@@ -120,7 +120,7 @@ def test_history_files_stay_raw(world, receiver):
 
 @pytest.mark.receivers("walrx")
 def test_slow_compression_is_told_and_does_not_hold_up_a_stop(world, receiver):
-    """A full ring slows the stream down and says so; a stop writes raw what waits for a worker."""
+    """A full ring slows the stream down and says so; a stop does not wait for all of it to be compressed."""
     server = world.server()
     server.create_slot("arch")
     first = server.segment(server.slot("arch"))
@@ -133,7 +133,6 @@ def test_slow_compression_is_told_and_does_not_hold_up_a_stop(world, receiver):
     began = time.monotonic()
     assert run.stop(timeout=30) == 0
     assert time.monotonic() - began < 20
-    assert "" in {path.suffix for path in ar.segments(directory).values()}
     ar.assert_equals_primary(directory, server, first=first)
     have = [ar.segment_number(name, server.segsize) for name in ar.segments(directory)]
     acknowledged = ar.segment_number(server.segment(server.slot("arch")), server.segsize)
