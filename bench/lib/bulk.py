@@ -24,6 +24,7 @@ class Mode:
 
 MODES = [
     Mode("raw"),
+    Mode("unverified", ("--verify=off",), peer=False),
     Mode("lz4", ("--compress=lz4",)),
     Mode("gzip:1", ("--compress=gzip:1",)),
     Mode("gzip:6", ("--compress=gzip:6",), default=False),

@@ -65,6 +65,9 @@ def of_bulk(bulk, cache):
     if "raw" in bulk:
         yield from of_raw(bulk, cache)
     yield from of_compression(bulk)
+    if "raw" in bulk and "unverified" in bulk:
+        cost = ratio(bulk["raw"][WALRX]["mb_per_s"], bulk["unverified"][WALRX]["mb_per_s"])
+        yield at_least("checking records while they arrive: throughput to that without", cost, 0.9)
     if "raw" in bulk and "synchronous" in bulk:
         same = ratio(bulk["synchronous"][WALRX]["mb_per_s"], bulk["raw"][WALRX]["mb_per_s"])
         yield at_least("synchronous, catching up: throughput to raw", same, NOISE)
