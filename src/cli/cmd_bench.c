@@ -4,12 +4,11 @@
  * result. What was measured is printed also when the measurement ended with an error.
  */
 #include "bench_report.h"
+#include "command_begin.h"
 #include "commands.h"
 #include "receive_internal.h"
 
 #include "walrx/cli/help.h"
-#include "walrx/cli/option_parse.h"
-#include "walrx/cli/options_load.h"
 #include "walrx/os/wakeup.h"
 
 #include <stdlib.h>
@@ -114,27 +113,5 @@ static int run(const Options *options)
 
 int cmd_bench(int argc, char **argv)
 {
-    Options options;
-    ConfigFile file;
-    int operand;
-    Error error;
-    if (!options_load(COMMAND_BENCH, argc, argv, &options, &file, &operand, &error)) {
-        log_error(LOG_ERROR, NULL, &error);
-        return 1;
-    }
-    config_file_free(&file); /* this command has no --config */
-    if (options.help || options.version) {
-        if (options.help)
-            help_print_command(stdout, COMMAND_BENCH);
-        else
-            help_print_version(stdout, COMMAND_BENCH);
-        return help_finish(stdout) ? 0 : 1;
-    }
-    if (operand < argc) {
-        options_refuse(COMMAND_BENCH, &error, "too many command-line arguments (first is \"%s\")",
-                       argv[operand]);
-        log_error(LOG_ERROR, NULL, &error);
-        return 1;
-    }
-    return run(&options);
+    return command_without_operands(COMMAND_BENCH, argc, argv, run);
 }

@@ -2,12 +2,11 @@
  *
  * `walrx list`: looks at an archive without its lock and prints what it holds.
  */
+#include "command_begin.h"
 #include "commands.h"
 #include "list_report.h"
 
 #include "walrx/cli/help.h"
-#include "walrx/cli/option_parse.h"
-#include "walrx/cli/options_load.h"
 
 #include <stdlib.h>
 
@@ -43,27 +42,5 @@ static int run(const Options *options)
 
 int cmd_list(int argc, char **argv)
 {
-    Options options;
-    ConfigFile file;
-    int operand;
-    Error error;
-    if (!options_load(COMMAND_LIST, argc, argv, &options, &file, &operand, &error)) {
-        log_error(LOG_ERROR, NULL, &error);
-        return 1;
-    }
-    config_file_free(&file); /* this command has no --config */
-    if (options.help || options.version) {
-        if (options.help)
-            help_print_command(stdout, COMMAND_LIST);
-        else
-            help_print_version(stdout, COMMAND_LIST);
-        return help_finish(stdout) ? 0 : 1;
-    }
-    if (operand < argc) {
-        options_refuse(COMMAND_LIST, &error, "too many command-line arguments (first is \"%s\")",
-                       argv[operand]);
-        log_error(LOG_ERROR, NULL, &error);
-        return 1;
-    }
-    return run(&options);
+    return command_without_operands(COMMAND_LIST, argc, argv, run);
 }

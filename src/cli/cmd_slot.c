@@ -2,12 +2,12 @@
  *
  * `walrx slot create|drop|show`. Silent when all went well, but for what show prints.
  */
+#include "command_begin.h"
 #include "commands.h"
 #include "receive_internal.h"
 
 #include "walrx/cli/help.h"
 #include "walrx/cli/option_parse.h"
-#include "walrx/cli/options_load.h"
 #include "walrx/os/wakeup.h"
 #include "walrx/stream/slot.h"
 
@@ -127,21 +127,11 @@ static int run_with_signals(SlotCall *call)
 int cmd_slot(int argc, char **argv)
 {
     Options options;
-    ConfigFile file;
     int operand;
+    int status;
     Error error;
-    if (!options_load(COMMAND_SLOT, argc, argv, &options, &file, &operand, &error)) {
-        log_error(LOG_ERROR, NULL, &error);
-        return 1;
-    }
-    config_file_free(&file); /* this command has no --config */
-    if (options.help || options.version) {
-        if (options.help)
-            help_print_command(stdout, COMMAND_SLOT);
-        else
-            help_print_version(stdout, COMMAND_SLOT);
-        return help_finish(stdout) ? 0 : 1;
-    }
+    if (!command_begin(COMMAND_SLOT, argc, argv, &options, &operand, &status))
+        return status;
     if (!check_call(argc, argv, operand, &options, &error)) {
         log_error(LOG_ERROR, NULL, &error);
         return 1;

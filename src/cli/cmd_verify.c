@@ -3,12 +3,11 @@
  * `walrx verify`: checks an archive, with a bar of progress on a terminal, and prints what it
  * found. The exit status says whether the archive is sound.
  */
+#include "command_begin.h"
 #include "commands.h"
 #include "verify_report.h"
 
 #include "walrx/cli/help.h"
-#include "walrx/cli/option_parse.h"
-#include "walrx/cli/options_load.h"
 
 #include <inttypes.h>
 #include <sched.h>
@@ -96,27 +95,5 @@ static int run(const Options *options)
 
 int cmd_verify(int argc, char **argv)
 {
-    Options options;
-    ConfigFile file;
-    int operand;
-    Error error;
-    if (!options_load(COMMAND_VERIFY, argc, argv, &options, &file, &operand, &error)) {
-        log_error(LOG_ERROR, NULL, &error);
-        return 1;
-    }
-    config_file_free(&file); /* this command has no --config */
-    if (options.help || options.version) {
-        if (options.help)
-            help_print_command(stdout, COMMAND_VERIFY);
-        else
-            help_print_version(stdout, COMMAND_VERIFY);
-        return help_finish(stdout) ? 0 : 1;
-    }
-    if (operand < argc) {
-        options_refuse(COMMAND_VERIFY, &error, "too many command-line arguments (first is \"%s\")",
-                       argv[operand]);
-        log_error(LOG_ERROR, NULL, &error);
-        return 1;
-    }
-    return run(&options);
+    return command_without_operands(COMMAND_VERIFY, argc, argv, run);
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What commands without --config have in common: from the arguments to what they are to do.
+ * Private to src/cli.
+ */
+#pragma once
+
+#include "walrx/cli/options.h"
+
+#include <stdbool.h>
+
+/* False: nothing is left to do, --help or --version was answered or a mistake told; *ret_status is
+ * the exit status. *ret_operand is the index of the first operand. */
+bool command_begin(CommandBit command, int argc, char **argv, Options *ret, int *ret_operand,
+                   int *ret_status);
+
+/* A whole command that takes no operands. */
+int command_without_operands(CommandBit command, int argc, char **argv,
+                             int (*run)(const Options *options));
