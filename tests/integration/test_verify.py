@@ -165,7 +165,8 @@ def test_finds_each_flip_at_the_record_where_pg_waldump_stops(world, walrx):
         for where in (plain, directory):
             (where / target).write_bytes(spoiled)
         told = f"seed {seed}: byte {at} of {target}, bit {bit:#x}"
-        if (at % PAGE, bit) == BKP_REMOVABLE:
+        has_header = any(good[at // PAGE * PAGE:][:PAGE])  # not so behind a switch
+        if (at % PAGE, bit) == BKP_REMOVABLE and has_header:
             verify_json(world, walrx, directory, SOUND)
             continue
         result = verify_json(world, walrx, directory, NOT_SOUND)
