@@ -368,6 +368,8 @@ static bool finish(Store *store, Error *err)
     atomic_store(&store->write_goal, published);
     while (store->writer.position < published || store->packing.count > 0) {
         bool worked;
+        /* Asked for before the step: what a worker has just done is taken out first. */
+        bool given_up = store->packing.withdrawn && !packing_busy(&store->packing);
         if (!work_once(store, &worked, err))
             return false;
         if (clock_monotonic_ms() >= deadline_ms) {
@@ -377,7 +379,7 @@ static bool finish(Store *store, Error *err)
         }
         if (worked)
             continue;
-        if (store->packing.withdrawn && !packing_busy(&store->packing)) {
+        if (given_up) {
             if (!turn_raw(store, err))
                 return false;
         } else if (!wait_for_poke(store, deadline_ms)) {
@@ -558,6 +560,8 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     store->raw_only = false;
     store->damaged = false;
     atomic_store(&store->written, lsn);
+    store->packing.withdrawn = false; /* by a hurried finish whose workers were in time */
+    atomic_store(&store->packing_now, false);
     store->durable = flushed;
     store->unneeded = lsn;
     store->released = lsn;

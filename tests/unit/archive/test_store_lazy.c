@@ -398,6 +398,36 @@ static void a_finish_in_a_hurry_writes_raw_what_the_workers_have_not_done(void *
     start(&nothing, FIXTURE_START); /* the next connection is lazy again */
 }
 
+/* Its patience was over, but what it gave up was durable already: nothing had to turn raw. */
+static void after_a_hurried_finish_whole_segments_go_to_the_workers_again(void **state)
+{
+    Lsn first = FIXTURE_START + FIXTURE_SIZE;
+    Lsn end = first + 2 * FIXTURE_SIZE;
+    pthread_t thread;
+    (void)state;
+    open_store(1, 4);
+    start(&nothing, LSN_INVALID);
+    receive(FIXTURE_START, FIXTURE_START + 1000);
+    flush(FIXTURE_START + 1000);
+    gate_close("");
+    receive(FIXTURE_START + 1000, first);
+    gate_await(1);
+    compressor_hurry(compressor, true);
+    assert_int_equal(pthread_create(&thread, NULL, open_gate_much_later, NULL), 0);
+    finish();
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    compressor_hurry(compressor, false);
+    wait_for_workers();
+    store_start(store, 1, first, &nothing, first);
+    receive(first, end);
+    for (int i = 0; i < PATIENCE_MS && look().flushed < end; i++)
+        (void)usleep(1000);
+    assert_true(look().flushed == end); /* without being asked */
+    finish();
+    wait_for_workers();
+    expect_archived(end);
+}
+
 /* The store waits in finish, no worker ever sees its jobs. */
 static void an_abort_ends_a_finish_that_waits_for_the_queue(void **state)
 {
@@ -761,6 +791,7 @@ int main(void)
         CASE(a_full_ring_waits_for_the_workers),
         CASE(finishing_waits_for_the_workers),
         CASE(a_finish_in_a_hurry_writes_raw_what_the_workers_have_not_done),
+        CASE(after_a_hurried_finish_whole_segments_go_to_the_workers_again),
         CASE(an_abort_ends_a_finish_that_waits_for_the_queue),
         CASE(a_failed_worker_fails_the_store_and_nothing_is_acknowledged),
         CASE(a_failed_publication_fails_the_store_and_nothing_is_acknowledged),
