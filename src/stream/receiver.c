@@ -18,7 +18,7 @@
 
 #define FIRST_DELAY_MS 250
 #define MAX_DELAY_MS 30000
-/* With the patience of the store (store.c) a stop takes about 10 s at most. */
+/* With the patience of the store (store_finish.c) a stop takes about 10 s at most. */
 #define COMPRESSION_PATIENCE_MS 5000
 #define COMPRESSION_LOOK_MS 20
 

@@ -14,8 +14,8 @@
  * A checker (checker.h) reads what is in the ring, too. With VERIFY_STOP flush moves only over what
  * it found right, and damage fails the store (ERROR_ARCHIVE) once everything before it is durable.
  *
- * flush <= write <= received at every moment. Only store_advance_flush (store.c) moves flush, after
- * the bytes and the directory entry are durable; it never moves back, whatever happens.
+ * flush <= write <= received at every moment. Only store_advance_flush (store_step.c) moves flush,
+ * after the bytes and the directory entry are durable; it never moves back, whatever happens.
  */
 #pragma once
 
