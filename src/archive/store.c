@@ -14,14 +14,27 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* Under the mutex. False: it is time. */
+static bool sleep_until(Store *store, uint64_t until_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    return pthread_cond_clockwait(&store->work, &store->mutex, CLOCK_MONOTONIC, &until) == 0;
+}
+
 /* Sleeps until there is something to do. False: the thread must end. */
 static bool wait_for_work(Store *store, bool *ret_finish)
 {
     (void)pthread_mutex_lock(&store->mutex);
     store->asleep = true;
     while (!store->closing && !store->finishing &&
-           (store->at_rest || store->borrowed || !store->poked))
-        (void)pthread_cond_wait(&store->work, &store->mutex);
+           (store->at_rest || store->borrowed || !store->poked)) {
+        uint64_t until_ms = store_next_look(store);
+        if (store->at_rest || store->borrowed || until_ms == UINT64_MAX)
+            (void)pthread_cond_wait(&store->work, &store->mutex);
+        else if (!sleep_until(store, until_ms))
+            break;
+    }
     store->asleep = false;
     bool go_on = !store->closing;
     *ret_finish = store->finishing;
@@ -39,7 +52,9 @@ void store_rest(Store *store, const Error *error)
     store->finishing = false;
     if (error != NULL) {
         store->error = *error;
-        atomic_store(&store->failed, true);
+        store->unfinished = true;
+        if (error->class != ERROR_NO_ROOM)
+            atomic_store(&store->failed, true);
     }
     (void)pthread_cond_broadcast(&store->rest);
     (void)pthread_mutex_unlock(&store->mutex);
@@ -53,6 +68,15 @@ static bool is_awaited(Store *store)
     bool awaited = store->finishing || store->closing;
     (void)pthread_mutex_unlock(&store->mutex);
     return awaited;
+}
+
+/* For what only saves time later nobody waits for room. */
+static bool prepare(Store *store, bool *ret_worked, Error *err)
+{
+    if (writer_prepare(&store->writer, ret_worked, err))
+        return true;
+    *ret_worked = false;
+    return err->class == ERROR_NO_ROOM;
 }
 
 static void *store_main(void *argument)
@@ -72,7 +96,7 @@ static void *store_main(void *argument)
         while (ok && worked) {
             ok = store_step(store, &worked, &error);
             if (ok && !worked && !is_awaited(store))
-                ok = writer_prepare(&store->writer, &worked, &error);
+                ok = prepare(store, &worked, &error);
         }
         if (!ok)
             store_rest(store, &error);
@@ -153,6 +177,7 @@ bool store_open(const Archive *archive, size_t memory, Compressor *compressor, V
     store->compressor = compressor;
     store->verify = verify;
     store->bell = bell;
+    room_init(&store->room, archive->min_free, archive->segment_size);
     store->at_rest = true;
     choose_capacity(store, memory);
     (void)pthread_mutex_init(&store->mutex, NULL);
@@ -178,6 +203,13 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     store->lazy = store->lazy_allowed && !trust->exists;
     store->raw_only = false;
     store->damaged = false;
+    store->unfinished = false;
+    store->unnamed = false;
+    store->crowded = false;
+    store->room_was_awaited = false;
+    /* The pause goes on until something finds room again. */
+    if (store->room.blocked != 0)
+        store->room.blocked = ROOM_SEGMENT;
     atomic_store(&store->written, lsn);
     store->packing.withdrawn = false; /* by a hurried finish whose workers were in time */
     atomic_store(&store->packing_now, false);
@@ -243,6 +275,7 @@ StorePositions store_positions(const Store *store)
     positions.written = atomic_load(&store->written);
     positions.received = ring_published(&store->ring);
     positions.failed = atomic_load(&store->failed);
+    positions.no_room = atomic_load(&store->no_room);
     positions.packing = atomic_load(&store->packing_now);
     /* Bytes that arrive again are behind what was durable before. */
     if (positions.written < positions.flushed)
@@ -261,7 +294,7 @@ bool store_finish(Store *store, Error *err)
         while (store->finishing)
             (void)pthread_cond_wait(&store->rest, &store->mutex);
     }
-    bool ok = !atomic_load(&store->failed);
+    bool ok = !atomic_load(&store->failed) && !store->unfinished;
     if (!ok)
         *err = store->error;
     (void)pthread_mutex_unlock(&store->mutex);

@@ -9,6 +9,13 @@
 
 /* How long finishing waits for the workers when somebody waits for it. */
 #define STORE_PATIENCE_MS 4000
+/* How long for room: what a moment can mend, not a full disk. */
+#define ROOM_PATIENCE_MS 1000
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* Sleeps until somebody pokes the thread, or the deadline. False: it must end. */
 static bool wait_for_poke(Store *store, uint64_t deadline_ms)
@@ -37,6 +44,42 @@ static bool turn_raw(Store *store, Error *err)
     return packing_drop(&store->packing, &store->writer.position, err);
 }
 
+static bool out_of_room(const Store *store)
+{
+    return store->room.blocked != 0 &&
+           clock_monotonic_ms() >= store->room.since_ms + ROOM_PATIENCE_MS;
+}
+
+/* There is no room: keeps what is durable, or is with one more sync, and drops the rest. */
+static bool give_up(Store *store, Error *err)
+{
+    char text[LSN_TEXT_SIZE];
+    bool worked;
+    if (store->lazy_allowed) {
+        packing_withdraw(&store->packing);
+        while (packing_busy(&store->packing)) {
+            if (!wait_for_poke(store, UINT64_MAX))
+                return error_set(err, ERROR_STOPPED, "the store was closed");
+        }
+        if (!store_retire(store, &worked, err) && err->class != ERROR_NO_ROOM)
+            return false;
+        atomic_store(&store->packing_now, false);
+        if (!packing_drop(&store->packing, &store->writer.position, err))
+            return false;
+    }
+    if (!writer_close(&store->writer, err))
+        return false;
+    /* A segment without its name stays a partial: it is asked for again. */
+    if (!store->unnamed)
+        store_advance_flush(store, store->writer.position);
+    error_set(err, ERROR_NO_ROOM,
+              "there is no room on the filesystem of \"%s\" for the WAL from %s on",
+              store->archive->dir.path, lsn_format(store->writer.position, text));
+    return error_hint(err,
+                      "Make room there: nothing that was acknowledged is lost, and the rest is "
+                      "received again.");
+}
+
 bool store_finish_all(Store *store, Error *err)
 {
     Lsn published = ring_published(&store->ring);
@@ -46,12 +89,14 @@ bool store_finish_all(Store *store, Error *err)
     atomic_store(&store->flush_goal, published);
     /* Bytes that arrive again below what was durable before ask for no flush, but must get out. */
     atomic_store(&store->write_goal, published);
-    while (store->writer.position < published || store->packing.count > 0) {
+    while (store->writer.position < published || store->packing.count > 0 || store->unnamed) {
         bool worked;
         /* Asked for before the step: what a worker has just done is taken out first. */
         bool given_up = store->packing.withdrawn && !packing_busy(&store->packing);
         if (!store_step(store, &worked, err))
             return false;
+        if (out_of_room(store))
+            return give_up(store, err);
         if (clock_monotonic_ms() >= deadline_ms) {
             deadline_ms = UINT64_MAX;
             packing_withdraw(&store->packing);
@@ -62,7 +107,7 @@ bool store_finish_all(Store *store, Error *err)
         if (given_up) {
             if (!turn_raw(store, err))
                 return false;
-        } else if (!wait_for_poke(store, deadline_ms)) {
+        } else if (!wait_for_poke(store, earlier(store_next_look(store), deadline_ms))) {
             return error_set(err, ERROR_STOPPED, "the store was closed");
         }
     }

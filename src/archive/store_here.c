@@ -15,8 +15,9 @@ static bool borrow_writer(Store *store, Lsn published)
     const SegmentWriter *writer = &store->writer;
     (void)pthread_mutex_lock(&store->mutex);
     store->borrowed = store->asleep && !store->poked && !store->at_rest && !store->lazy &&
-                      store->packing.count == 0 && store->sync_ns < HERE_QUICK_NS &&
-                      writer->fd >= 0 && published - writer->position <= HERE_LENGTH &&
+                      store->packing.count == 0 && store->room.blocked == 0 &&
+                      store->sync_ns < HERE_QUICK_NS && writer->fd >= 0 &&
+                      published - writer->position <= HERE_LENGTH &&
                       published < store_next_segment(store, writer->position);
     bool borrowed = store->borrowed;
     (void)pthread_mutex_unlock(&store->mutex);
@@ -27,7 +28,8 @@ static void give_writer_back(Store *store)
 {
     (void)pthread_mutex_lock(&store->mutex);
     store->borrowed = false;
-    store->poked = store->poked || writer_can_prepare(&store->writer);
+    store->poked =
+        store->poked || writer_can_prepare(&store->writer) || store_next_look(store) != UINT64_MAX;
     bool wake = store->poked;
     (void)pthread_mutex_unlock(&store->mutex);
     if (wake)

@@ -127,16 +127,29 @@ static Lsn usable(const Store *store)
 static bool end_segment(Store *store, Error *err)
 {
     bool is_new;
+    store->unnamed = true;
     if (!writer_complete(&store->writer, &is_new, err))
         return false;
+    store->unnamed = false;
     store_advance_flush(store, store->writer.position);
     return pack_raw(store, is_new, err);
 }
 
+/* A full disk would not let it have its name. */
+static bool end_segment_again(Store *store, bool *ret_worked, Error *err)
+{
+    *ret_worked = store_may_take(store, 0);
+    if (*ret_worked && !end_segment(store, err))
+        return false;
+    store_took(store);
+    return true;
+}
+
 /* Writes from the ring up to `goal`, or as far as one write goes. */
-static bool write_piece(Store *store, Lsn goal, Error *err)
+static bool write_piece(Store *store, Lsn goal, bool *ret_worked, Error *err)
 {
     SegmentWriter *writer = &store->writer;
+    uint64_t needed;
     Lsn block = writer->position - writer->position % WRITER_BLOCK;
     Lsn end = earlier(goal, store_next_segment(store, writer->position));
     end = earlier(end, block + WRITER_MAX);
@@ -144,8 +157,14 @@ static bool write_piece(Store *store, Lsn goal, Error *err)
     bool ends = segment_offset(end, store->archive->segment_size) == 0;
     if (ends && !segment_is_right(store, end))
         return true;
+    if (!writer_needs(writer, &needed, err))
+        return false;
+    *ret_worked = store_may_take(store, needed);
+    if (!*ret_worked)
+        return true;
     if (!writer_write(writer, ring_at(&store->ring, block), end, err))
         return false;
+    store_took(store);
     atomic_store(&store->written, end);
     if (!store->lazy_allowed)
         release(store, end);
@@ -162,8 +181,7 @@ static bool flush_position(Store *store, Error *err)
     return true;
 }
 
-/* Gives segments whose job is over their final name, in order, and their memory back. */
-static bool retire(Store *store, bool *ret_worked, Error *err)
+bool store_retire(Store *store, bool *ret_worked, Error *err)
 {
     bool retired = store->lazy_allowed;
     *ret_worked = false;
@@ -204,8 +222,12 @@ static bool take_whole(Store *store, bool *ret_worked, Error *err)
     }
     if (!segment_is_right(store, store_next_segment(store, writer->position)))
         return true;
+    *ret_worked = store_may_take(store, store->archive->segment_size);
+    if (!*ret_worked)
+        return true;
     if (!hand_over(store, segno, false, err))
         return false;
+    store_took(store);
     writer_skip_segment(writer);
     return true;
 }
@@ -237,9 +259,9 @@ static bool work_raw(Store *store, bool flush, Lsn goal, bool *ret_worked, Error
     if (flush && position >= goal)
         return flush_position(store, err);
     if (extent_floor(published) > position)
-        return write_piece(store, flush ? published : extent_floor(published), err);
+        return write_piece(store, flush ? published : extent_floor(published), ret_worked, err);
     if (published > position && (flush || atomic_load(&store->write_goal) > position))
-        return write_piece(store, published, err);
+        return write_piece(store, published, ret_worked, err);
     *ret_worked = false;
     return true;
 }
@@ -248,18 +270,28 @@ bool store_step(Store *store, bool *ret_worked, Error *err)
 {
     bool retired;
     bool worked = true;
+    bool ok;
     Error damage;
     store->damaged = store->verify == VERIFY_STOP && checker_fault(store->checker, &damage);
-    if (!retire(store, &retired, err))
-        return false;
+    if (!store_retire(store, &retired, err)) {
+        *ret_worked = retired;
+        return store_refused(store, ROOM_NAME, err);
+    }
+    store_found_room(store, ROOM_NAME);
+    store_note_copies(store);
     store_release_unneeded(store);
     Lsn goal = store->damaged ? usable(store) : atomic_load(&store->flush_goal);
     bool flush = goal > store->durable;
-    bool ok = store->lazy ? work_lazily(store, flush, &worked, err)
-                          : work_raw(store, flush, goal, &worked, err);
-    *ret_worked = worked || retired;
-    if (!ok || !store->damaged || *ret_worked || store->packing.count > 0)
-        return ok;
+    if (store->unnamed)
+        ok = end_segment_again(store, &worked, err);
+    else
+        ok = store->lazy ? work_lazily(store, flush, &worked, err)
+                         : work_raw(store, flush, goal, &worked, err);
+    *ret_worked = (ok && worked) || retired;
+    if (!ok)
+        return store_refused(store, ROOM_SEGMENT, err);
+    if (!store->damaged || *ret_worked || store->packing.count > 0 || store->room.blocked != 0)
+        return true;
     *err = damage;
     return false;
 }

@@ -42,7 +42,7 @@ static bool receiver_open(Receiver *receiver, Error *err)
 }
 
 /* Lets the workers finish what is queued. After a signal only for a while, and not after a further
- * one: what stays raw is compressed after the next start. */
+ * one, and not for room on the disk: what stays raw is compressed after the next start. */
 static int finish_compression(Receiver *receiver, int status)
 {
     Error error;
@@ -55,6 +55,10 @@ static int finish_compression(Receiver *receiver, int status)
     while (!compressor_idle(receiver->compressor) &&
            !compressor_error(receiver->compressor, &error)) {
         uint64_t now = clock_monotonic_ms();
+        if (compressor_short_of_room(receiver->compressor, false, &error)) {
+            log_error(LOG_WARNING, NULL, &error);
+            compressor_abort(receiver->compressor);
+        }
         if (now >= deadline ||
             control_wait(receiver->control, -1, 0, now + COMPRESSION_LOOK_MS) == CONTROL_STOP)
             compressor_abort(receiver->compressor);
