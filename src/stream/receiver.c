@@ -55,9 +55,11 @@ static int finish_compression(Receiver *receiver, int status)
     while (!compressor_idle(receiver->compressor) &&
            !compressor_error(receiver->compressor, &error)) {
         uint64_t now = clock_monotonic_ms();
-        if (compressor_short_of_room(receiver->compressor, false, &error)) {
-            log_error(LOG_WARNING, NULL, &error);
-            compressor_abort(receiver->compressor);
+        if (now < deadline && compressor_short_of_room(receiver->compressor, false, &error)) {
+            log_line(LOG_WARNING, NULL,
+                     "%s; what is not compressed yet stays raw until the next start",
+                     error.message);
+            deadline = now;
         }
         if (now >= deadline ||
             control_wait(receiver->control, -1, 0, now + COMPRESSION_LOOK_MS) == CONTROL_STOP)
