@@ -151,11 +151,10 @@ static bool wait_for_room(Compressor *compressor, const CompressJob *job, Room *
     (void)pthread_mutex_lock(&compressor->mutex);
     compressor->shortage = *err;
     compressor->short_of_room++;
-    if (job->ticket != NULL) {
+    if (job->ticket != NULL)
         compressor->short_awaited++;
-        if (compressor->done != NULL)
-            compressor->done(compressor->done_context);
-    }
+    if (compressor->done != NULL)
+        compressor->done(compressor->done_context);
     bool go_on = sleep_for_room(compressor, job, room);
     compressor->short_of_room--;
     if (job->ticket != NULL)
@@ -424,7 +423,7 @@ static bool submit_raw_of(Compressor *compressor, const Archive *archive,
 unsigned compressor_copies(Compressor *compressor)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    unsigned copies = compressor->awaited.count + compressor->running;
+    unsigned copies = compressor->awaited.count + compressor->running - compressor->short_of_room;
     (void)pthread_mutex_unlock(&compressor->mutex);
     return copies;
 }
@@ -432,7 +431,11 @@ unsigned compressor_copies(Compressor *compressor)
 bool compressor_short_of_room(Compressor *compressor, bool awaited, Error *ret)
 {
     (void)pthread_mutex_lock(&compressor->mutex);
-    bool is_short = (awaited ? compressor->short_awaited : compressor->short_of_room) > 0;
+    bool is_short = compressor->short_of_room > 0;
+    if (awaited)
+        is_short = compressor->short_awaited > 0 ||
+                   (compressor->awaited.count > 0 &&
+                    compressor->short_of_room == compressor->thread_count);
     if (is_short)
         *ret = compressor->shortage;
     (void)pthread_mutex_unlock(&compressor->mutex);

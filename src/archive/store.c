@@ -29,8 +29,10 @@ static bool wait_for_work(Store *store, bool *ret_finish)
     store->asleep = true;
     while (!store->closing && !store->finishing &&
            (store->at_rest || store->borrowed || !store->poked)) {
-        uint64_t until_ms = store_next_look(store);
-        if (store->at_rest || store->borrowed || until_ms == UINT64_MAX)
+        /* What a borrower does with the room is his. */
+        bool idle = store->at_rest || store->borrowed;
+        uint64_t until_ms = idle ? UINT64_MAX : store_next_look(store);
+        if (until_ms == UINT64_MAX)
             (void)pthread_cond_wait(&store->work, &store->mutex);
         else if (!sleep_until(store, until_ms))
             break;

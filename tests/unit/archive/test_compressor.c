@@ -217,6 +217,27 @@ static void note_second_leftover(void *context)
     atomic_fetch_add((atomic_int *)context, is_raw(FIXTURE_SEGNO + 2));
 }
 
+/* The queue's owner is told, too, when nobody is left to do his jobs. */
+static void a_job_behind_those_that_wait_for_room_counts_as_waiting(void **state)
+{
+    CompressTicket ticket;
+    (void)state;
+    put_raw(FIXTURE_SEGNO);
+    start(1);
+    fake_files_full(1, UINT_MAX);
+    assert_true(submit_raw(FIXTURE_SEGNO));
+    wait_until_short();
+    assert_int_equal(compressor_copies(compressor), 0);
+    assert_true(submit_memory(FIXTURE_SEGNO + 1, false, &ticket));
+    assert_true(compressor_short_of_room(compressor, true, &fixture.error));
+    assert_int_equal(compressor_copies(compressor), 1);
+    fake_files_full(0, 0);
+    wait_until_idle();
+    assert_int_equal(atomic_load(&ticket.outcome), COMPRESS_DONE);
+    assert_false(compressor_short_of_room(compressor, false, &fixture.error));
+    compressor_stop(compressor);
+}
+
 static void memory_is_compressed_and_only_the_owner_gives_the_final_name(void **state)
 {
     CompressTicket tickets[SEGMENTS];
@@ -585,6 +606,7 @@ int main(void)
         CASE(everything_submitted_is_compressed),
         CASE(stopping_does_what_was_submitted_first),
         CASE(a_full_disk_is_waited_for_with_the_raw_file_in_place),
+        CASE(a_job_behind_those_that_wait_for_room_counts_as_waiting),
         CASE(an_end_does_not_wait_for_room),
         CASE(an_error_stops_the_work_rings_and_is_kept),
         CASE(memory_is_compressed_and_only_the_owner_gives_the_final_name),
