@@ -63,9 +63,10 @@ static bool remove_temporary(void *context, const char *name)
 
 static bool make_private(Archive *archive, Error *err)
 {
-    return archive->private.fd >= 0 ||
-           (dir_open_inside(&archive->dir, ARCHIVE_PRIVATE_DIR, true, &archive->private, NULL,
-                            err) &&
+    /* A full disk may have let us make the directory, and not the lock in it. */
+    return archive->lock.fd >= 0 ||
+           ((archive->private.fd >= 0 || dir_open_inside(&archive->dir, ARCHIVE_PRIVATE_DIR, true,
+                                                         &archive->private, NULL, err)) &&
             dirlock_file(&archive->private, archive->dir.path, &archive->lock, err));
 }
 

@@ -172,6 +172,15 @@ void compress_job_temporary(const char *packed, char buffer[COMPRESS_TEMP_SIZE])
     (void)snprintf(buffer, COMPRESS_TEMP_SIZE, "%s%s", packed, ARCHIVE_TEMP_SUFFIX);
 }
 
+void compress_job_discard(const Archive *archive, const char *packed)
+{
+    char temporary[COMPRESS_TEMP_SIZE];
+    bool existed;
+    Error ignored;
+    compress_job_temporary(packed, temporary);
+    (void)!file_remove(&archive->private, temporary, &existed, &ignored);
+}
+
 bool compress_job_write(const Archive *archive, const CompressWay *way, const CompressInput *input,
                         const char *packed, uint32_t *ret_crc, Error *err)
 {

@@ -34,6 +34,9 @@ typedef struct CompressInput {
 /* The name in .walrx/ under which compress_job_write leaves the copy of `packed`. */
 void compress_job_temporary(const char *packed, char buffer[COMPRESS_TEMP_SIZE]);
 
+/* Removes such a copy, for room; what stays is removed by the next start. */
+void compress_job_discard(const Archive *archive, const char *packed);
+
 /* Makes the durable, checked copy of `packed` in .walrx/. Where there is a raw file, which the copy
  * is to replace, the copy is read back from its file; without one the encoder's output is decoded
  * as it is written, and compared with the memory. *ret_crc: CRC-32C of bytes that came from a file.

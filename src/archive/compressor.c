@@ -10,6 +10,8 @@
 #include "compress_job.h"
 
 #include "walrx/archive/inventory.h"
+#include "walrx/archive/room.h"
+#include "walrx/os/clock.h"
 #include "walrx/os/durable.h"
 
 #include <malloc.h>
@@ -53,6 +55,9 @@ struct Compressor {
     JobQueue live;          /* from files that are durable already */
     JobQueue leftovers;
     unsigned running;
+    unsigned short_of_room; /* of those */
+    unsigned short_awaited; /* of those, with a ticket */
+    Error shortage;         /* of the latest */
     bool hurry;
     bool closing;
     bool failed;
@@ -107,10 +112,65 @@ static void fill_ticket(Compressor *compressor, const CompressJob *job, Compress
         compressor->done(compressor->done_context);
 }
 
+/* Under the mutex. Is waiting for room in vain? */
+static bool must_end(const Compressor *compressor, const CompressJob *job)
+{
+    return compressor->closing || atomic_load(&compressor->abort) ||
+           (job->ticket != NULL && atomic_load(&job->ticket->withdrawn));
+}
+
+/* Under the mutex, which is free meanwhile. False: the job must end. */
+static bool sleep_for_room(Compressor *compressor, const CompressJob *job, Room *room)
+{
+    uint64_t free_bytes;
+    Error ignored; /* where nobody can tell, trying does */
+    do {
+        int rc = 0;
+        (void)room_block(room, ROOM_SEGMENT, true, clock_monotonic_ms());
+        struct timespec until = {.tv_sec = (time_t)(room->look_ms / 1000),
+                                 .tv_nsec = (long)(room->look_ms % 1000) * 1000000};
+        while (rc == 0 && !must_end(compressor, job))
+            rc = pthread_cond_clockwait(&compressor->changed, &compressor->mutex, CLOCK_MONOTONIC,
+                                        &until);
+        if (rc == 0)
+            return false;
+    } while (file_space_left(&compressor->archive->dir, &free_bytes, &ignored) &&
+             !room_enough(room, free_bytes, 0));
+    return true;
+}
+
+/* The disk is full: the segment stays where it is, and the job is done again from its start when
+ * there is room for it. */
+static bool wait_for_room(Compressor *compressor, const CompressJob *job, Room *room, Error *err)
+{
+    char packed[WAL_FILE_NAME_SIZE];
+    const Archive *archive = compressor->archive;
+    wal_segment_name(job->timeline, job->segno, archive->segment_size, compressor->spec.method,
+                     false, packed);
+    compress_job_discard(archive, packed);
+    (void)pthread_mutex_lock(&compressor->mutex);
+    compressor->shortage = *err;
+    compressor->short_of_room++;
+    if (job->ticket != NULL)
+        compressor->short_awaited++;
+    if (compressor->done != NULL)
+        compressor->done(compressor->done_context);
+    bool go_on = sleep_for_room(compressor, job, room);
+    compressor->short_of_room--;
+    if (job->ticket != NULL)
+        compressor->short_awaited--;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return go_on || error_set(err, ERROR_STOPPED, "compression was interrupted");
+}
+
 static void run_job(Compressor *compressor, const CompressJob *job)
 {
     Error error;
+    Room room;
+    room_init(&room, 0, compressor->archive->segment_size);
     bool ok = do_job(compressor, job, &error);
+    while (!ok && error.class == ERROR_NO_ROOM && wait_for_room(compressor, job, &room, &error))
+        ok = do_job(compressor, job, &error);
     (void)pthread_mutex_lock(&compressor->mutex);
     compressor->running--;
     bool tell = !ok && error.class != ERROR_STOPPED && !compressor->failed;
@@ -360,6 +420,28 @@ static bool submit_raw_of(Compressor *compressor, const Archive *archive,
     return true;
 }
 
+unsigned compressor_copies(Compressor *compressor)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    unsigned copies = compressor->awaited.count + compressor->running - compressor->short_of_room;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return copies;
+}
+
+bool compressor_short_of_room(Compressor *compressor, bool awaited, Error *ret)
+{
+    (void)pthread_mutex_lock(&compressor->mutex);
+    bool is_short = compressor->short_of_room > 0;
+    if (awaited)
+        is_short = compressor->short_awaited > 0 ||
+                   (compressor->awaited.count > 0 &&
+                    compressor->short_of_room == compressor->thread_count);
+    if (is_short)
+        *ret = compressor->shortage;
+    (void)pthread_mutex_unlock(&compressor->mutex);
+    return is_short;
+}
+
 bool compressor_submit_leftovers(Compressor *compressor, const Archive *archive, Error *err)
 {
     Inventory inventory;
@@ -387,5 +469,9 @@ bool compress_partial(const Archive *archive, CompressSpec spec, Timeline timeli
         return false;
     /* Merging (partial_expand) takes the compressed one away, so this one never was merged and may
      * hold bytes that the raw one does not. */
-    return exists || compress_job_run(archive, &way, &input, packed, err);
+    if (exists || compress_job_run(archive, &way, &input, packed, err))
+        return true;
+    if (err->class == ERROR_NO_ROOM)
+        compress_job_discard(archive, packed);
+    return false;
 }

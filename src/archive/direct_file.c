@@ -39,8 +39,11 @@ bool direct_file_write(DirectMode *mode, const Dir *dir, const char *name, int *
         mode->off = true;
         file_close(dir, *fd);
         *fd = -1;
-        if (!direct_file_open(mode, dir, name, fd, err) ||
-            !file_write_at(dir, name, *fd, parts, count, offset, err))
+        if (!direct_file_open(mode, dir, name, fd, err)) {
+            err->class = ERROR_STORAGE; /* without the file nobody can try again */
+            return false;
+        }
+        if (!file_write_at(dir, name, *fd, parts, count, offset, err))
             return false;
     }
     if (mode->off)

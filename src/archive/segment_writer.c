@@ -18,7 +18,6 @@
 #include "walrx/os/log.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +208,13 @@ static bool compare_range(SegmentWriter *writer, const uint8_t *data, Lsn data_l
     return true;
 }
 
+bool writer_needs(const SegmentWriter *writer, uint64_t *ret, Error *err)
+{
+    *ret = 0;
+    return writer->fd >= 0 || writer->position < writer->reopened_end ||
+           spare_needs(&writer->spare, ret, err);
+}
+
 bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *err)
 {
     Lsn position = writer->position;
@@ -253,9 +259,9 @@ bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err)
     const Archive *archive = writer->archive;
     char final[WAL_FILE_NAME_SIZE];
     bool exists;
-    assert(writer->fd >= 0);
     assert(segment_offset(writer->position, archive->segment_size) == 0);
-    if (!durable_file(&archive->dir, writer->partial_name, writer->fd, err))
+    /* Closed already: only the name was refused. */
+    if (writer->fd >= 0 && !durable_file(&archive->dir, writer->partial_name, writer->fd, err))
         return false;
     file_close(&archive->dir, writer->fd);
     writer->fd = -1;
@@ -310,7 +316,7 @@ static bool zero_ahead(SegmentWriter *writer, Lsn from, Error *err)
         return true;
     /* Where allocating reserves nothing, zeros must not take the room that WAL may yet find. */
     writer->zeroed_end = segment_start(writer->segno + 1, writer->archive->segment_size);
-    return err->os_errno == ENOSPC || err->os_errno == EDQUOT;
+    return err->class == ERROR_NO_ROOM;
 }
 
 bool writer_can_prepare(const SegmentWriter *writer)

@@ -6,10 +6,8 @@
 
 #include "walrx/os/durable.h"
 
-#include <errno.h>
-
 #define SPARE_NAME "spare" ARCHIVE_TEMP_SUFFIX
-#define SPARE_RESERVE 3 /* segments that must fit, the spare among them */
+#define SPARE_RESERVE 2 /* segments that must fit besides the spare, if no more is to stay free */
 
 void spare_init(Spare *spare, const Archive *archive, DirectMode *mode)
 {
@@ -64,10 +62,14 @@ static bool write_zeros(Spare *spare, Error *err)
 /* The last space on the disk is for what must be written. */
 static bool is_scarce(const Spare *spare)
 {
+    const Archive *archive = spare->archive;
+    uint64_t reserve = (uint64_t)archive->segment_size * SPARE_RESERVE;
     uint64_t left;
     Error ignored; /* who cannot tell is tried */
-    return file_space_left(&spare->archive->dir, &left, &ignored) &&
-           left / SPARE_RESERVE < spare->archive->segment_size;
+    if (archive->min_free > reserve)
+        reserve = archive->min_free;
+    return file_space_left(&archive->dir, &left, &ignored) &&
+           (left < archive->segment_size || left - archive->segment_size < reserve);
 }
 
 bool spare_can_prepare(const Spare *spare, bool with_zeros)
@@ -87,10 +89,17 @@ bool spare_prepare(Spare *spare, bool with_zeros, bool *ret_worked, Error *err)
     }
     if (*ret_worked)
         ok = missing ? create(spare, err) : write_zeros(spare, err);
-    if (ok || (err->os_errno != ENOSPC && err->os_errno != EDQUOT))
+    if (ok || err->class != ERROR_NO_ROOM)
         return ok;
     spare->given_up = true;
     return drop(spare, err);
+}
+
+bool spare_needs(const Spare *spare, uint64_t *ret, Error *err)
+{
+    *ret = spare->archive->segment_size;
+    return spare->fd < 0 ||
+           file_unbacked(&spare->archive->private, SPARE_NAME, spare->fd, ret, err);
 }
 
 bool spare_take(Spare *spare, const char *name, int *ret_fd, uint64_t *ret_zeroed, Error *err)

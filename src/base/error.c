@@ -112,6 +112,7 @@ int error_exit_status(ErrorClass class)
     case ERROR_ARCHIVE:
         return 2;
     case ERROR_STORAGE:
+    case ERROR_NO_ROOM:
         return 3;
     case ERROR_USAGE:
     case ERROR_RETRY:
@@ -140,6 +141,8 @@ const char *error_class_name(ErrorClass class)
         return "archive";
     case ERROR_STORAGE:
         return "storage";
+    case ERROR_NO_ROOM:
+        return "no room";
     case ERROR_MEMORY:
         return "memory";
     case ERROR_STOPPED:

@@ -134,6 +134,7 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .compress = options->compress,
         .compress_workers = compress_workers_from(options),
         .memory = (size_t)options->memory,
+        .min_free = options->min_free,
         .as_pg_receivewal = command == COMMAND_FRONT,
         .verbose = options->verbose,
         .tunables = tunables_from(options),

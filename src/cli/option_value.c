@@ -258,7 +258,8 @@ const char *option_format(const OptionSpec *spec, const Options *options,
         (void)snprintf(buffer, OPTION_TEXT_SIZE, "%s", text != NULL ? text : "");
         break;
     case OPTION_SIZE:
-        (void)format_size(*(const uint64_t *)value, buffer);
+        if (*(const uint64_t *)value <= spec->maximum) /* above: stands for not given */
+            (void)format_size(*(const uint64_t *)value, buffer);
         break;
     case OPTION_DURATION:
         if (*(const uint64_t *)value >= spec->minimum) /* below: stands for not given */

@@ -6,12 +6,15 @@
  */
 #include "walrx/cli/options.h"
 
+#include "walrx/stream/receiver.h"
+
 #include <limits.h>
 #include <string.h>
 
 #define MS_PER_SECOND UINT64_C(1000)
 #define MEGABYTE (UINT64_C(1) << 20)
 #define GIGABYTE (UINT64_C(1) << 30)
+#define TERABYTE (UINT64_C(1) << 40)
 
 /* pg_receivewal keeps the interval as int milliseconds and so takes up to INT_MAX / 1000 seconds.
  */
@@ -99,6 +102,11 @@ const OptionSpec option_specs[] = {
          "check WAL as it arrives: off, on (tell damage), or stop (end before acknowledging it)"},
     {"memory", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE | BENCH, IN_FILE, MEMBER(memory),
      .minimum = 8 * MEGABYTE, .maximum = 64 * GIGABYTE, .help = "memory for buffers"},
+    {"min-free", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE, IN_FILE, MEMBER(min_free),
+     .maximum = 1024 * TERABYTE,
+     .help =
+         "pause while less than this would stay free on the archive's disk; 0 waits until it is "
+         "full (two segments)"},
     {"config", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, MEMBER(config),
      .help = "read options from this file too; the command line wins"},
     {"log-format", 0, OPTION_CHOICE, GENERAL, "FORMAT", RECEIVE, IN_FILE, MEMBER(log_format),
@@ -144,6 +152,7 @@ void options_init(Options *options)
         .compress = {.method = WAL_RAW},
         .on_gap = gap_choices[0],
         .verify = verify_choices[1],
+        .min_free = MIN_FREE_DEFAULT,
         .memory = 64 * MEGABYTE,
         .log_format = log_format_choices[0],
         .sink = sink_choices[0],

@@ -6,6 +6,7 @@
 #include "walrx/os/dirlock.h"
 
 #include "interrupted.h"
+#include "storage_class.h"
 
 #include "walrx/base/parse.h"
 
@@ -82,8 +83,9 @@ bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret
                                                O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                                                private_dir->file_mode));
     if (fd < 0)
-        return error_set_errno(err, ERROR_STORAGE, errno, "could not open lock file \"%s/%s\"",
-                               private_dir->path, DIRLOCK_NAME);
+        return error_set_errno(err, storage_class(errno), errno,
+                               "could not open lock file \"%s/%s\"", private_dir->path,
+                               DIRLOCK_NAME);
     RETRY_EINTR(rc, flock(fd, LOCK_EX | LOCK_NB));
     if (rc != 0) {
         bool busy = errno == EWOULDBLOCK;

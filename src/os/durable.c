@@ -7,6 +7,7 @@
 #include "walrx/os/durable.h"
 
 #include "interrupted.h"
+#include "storage_class.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,8 +55,9 @@ static int rename_file(const Dir *from_dir, const char *from, const Dir *to_dir,
 static bool rename_error(Error *err, const Dir *from_dir, const char *from, const Dir *to_dir,
                          const char *to)
 {
-    return error_set_errno(err, ERROR_STORAGE, errno, "could not rename \"%s/%s\" to \"%s/%s\"",
-                           from_dir->path, from, to_dir->path, to);
+    return error_set_errno(err, storage_class(errno), errno,
+                           "could not rename \"%s/%s\" to \"%s/%s\"", from_dir->path, from,
+                           to_dir->path, to);
 }
 
 bool durable_publish_unsynced(const Dir *from_dir, const char *from, const Dir *to_dir,
@@ -116,6 +118,11 @@ static bool write_temporary(const Dir *dir, const char *name, const void *data, 
     bool ok = (length == 0 || file_write_at(dir, name, fd, &part, 1, 0, err)) &&
               durable_file(dir, name, fd, err);
     file_close(dir, fd);
+    if (!ok && err->class == ERROR_NO_ROOM) {
+        bool existed;
+        Error ignored; /* the next start removes it */
+        (void)!file_remove(dir, name, &existed, &ignored);
+    }
     return ok;
 }
 

@@ -6,6 +6,7 @@
 #include "walrx/os/files.h"
 
 #include "interrupted.h"
+#include "storage_class.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,8 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define STAT_BLOCK 512 /* unit of st_blocks */
 
 static int kernel_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
@@ -41,6 +43,7 @@ const FileTable *file_table_kernel(void)
         .renameat2 = kernel_renameat2,
         .unlinkat = unlinkat,
         .mkdirat = mkdirat,
+        .fstatvfs = fstatvfs,
     };
     return &table;
 }
@@ -48,11 +51,11 @@ const FileTable *file_table_kernel(void)
 static bool file_error(Error *err, int os_errno, const char *doing, const Dir *dir,
                        const char *name)
 {
-    error_set_errno(err, ERROR_STORAGE, os_errno, "could not %s file \"%s/%s\"", doing, dir->path,
-                    name);
-    if (os_errno == ENOSPC || os_errno == EDQUOT)
-        error_hint(err, "Make room on the filesystem of the archive, then start again: nothing "
-                        "that was acknowledged is lost.");
+    ErrorClass class = storage_class(os_errno);
+    error_set_errno(err, class, os_errno, "could not %s file \"%s/%s\"", doing, dir->path, name);
+    if (class == ERROR_NO_ROOM)
+        error_hint(err, "Make room on the filesystem of the archive: nothing that was acknowledged "
+                        "is lost.");
     return false;
 }
 
@@ -75,7 +78,7 @@ bool dir_open(const char *path, bool sync, const FileTable *files, Dir *ret, Err
 static bool cannot_create(Error *err, int os_errno, const Dir *dir)
 {
     bool denied = os_errno == EACCES || os_errno == EPERM || os_errno == EROFS;
-    error_set_errno(err, denied ? ERROR_USAGE : ERROR_STORAGE, os_errno,
+    error_set_errno(err, denied ? ERROR_USAGE : storage_class(os_errno), os_errno,
                     "could not create directory \"%s\"", dir->path);
     if (denied)
         error_hint(err, "The archive directory must belong to the user who receives.");
@@ -297,10 +300,21 @@ bool file_remove(const Dir *dir, const char *name, bool *ret_existed, Error *err
 bool file_space_left(const Dir *dir, uint64_t *ret, Error *err)
 {
     struct statvfs status;
-    if (fstatvfs(dir->fd, &status) != 0)
+    if (dir->files->fstatvfs(dir->fd, &status) != 0)
         return error_set_errno(err, ERROR_STORAGE, errno,
                                "could not ask for the free space of \"%s\"", dir->path);
     *ret = (uint64_t)status.f_bavail * status.f_frsize;
+    return true;
+}
+
+bool file_unbacked(const Dir *dir, const char *name, int fd, uint64_t *ret, Error *err)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return file_error(err, errno, "stat", dir, name);
+    uint64_t size = (uint64_t)status.st_size;
+    uint64_t backed = (uint64_t)status.st_blocks * STAT_BLOCK;
+    *ret = backed < size ? size - backed : 0;
     return true;
 }
 

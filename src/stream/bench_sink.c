@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BENCH_FREE_SEGMENTS 2 /* as receive leaves free */
 #define SWEEP_INTERVAL_MS 20
 #define FOLDER_ATTEMPTS 100
 #define REMOVE_DEPTH 4
@@ -171,6 +172,7 @@ bool bench_sink_start(BenchSink *sink, const BenchOptions *options, uint64_t sys
         return true;
     if (!archive_bind(&sink->archive, system_identifier, segment_size, false, err))
         return false;
+    sink->archive.min_free = (uint64_t)BENCH_FREE_SEGMENTS * segment_size;
     MemoryPlan plan =
         memory_plan(options->memory, segment_size, options->compress, options->compress_workers);
     if (options->compress.method != WAL_RAW &&
@@ -275,7 +277,9 @@ bool bench_sink_check(BenchSink *sink, Error *err)
 {
     if (!sink->disk)
         return true;
-    if (store_positions(sink->store).failed) {
+    StorePositions positions = store_positions(sink->store);
+    /* A pause for a full disk would be measured, too. */
+    if (positions.failed || positions.no_room) {
         store_error(sink->store, err);
         return false;
     }

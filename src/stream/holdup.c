@@ -15,15 +15,19 @@ void holdup_start(HoldUp *holdup, uint64_t now_ms)
 static HoldNews judge(HoldUp *holdup, uint64_t now_ms)
 {
     uint64_t window = now_ms - holdup->window_ms;
-    uint64_t disk = holdup->held_ms[HOLD_DISK];
-    uint64_t compression = holdup->held_ms[HOLD_COMPRESSION];
-    uint64_t held = disk + compression;
+    uint64_t held = 0;
+    HoldCause worst = HOLD_DISK;
     HoldCause cause = holdup->told;
+    for (int i = HOLD_DISK; i < HOLD_CAUSE_COUNT; i++) {
+        held += holdup->held_ms[i];
+        if (holdup->held_ms[i] > holdup->held_ms[worst])
+            worst = (HoldCause)i;
+    }
     if (held >= window / 2)
-        cause = compression > disk ? HOLD_COMPRESSION : HOLD_DISK;
+        cause = worst;
     else if (held < window / 10)
         cause = HOLD_NONE;
-    HoldNews news = {.any = cause != holdup->told, .cause = cause};
+    HoldNews news = {.any = cause != holdup->told, .cause = cause, .before = holdup->told};
     if (news.any && holdup->told != HOLD_NONE)
         news.duration_ms = holdup->window_ms - holdup->since_ms;
     if (news.any)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See machine.h. What pg_receivewal retries: everything after the first connection but a failed
- * identification, a damaged directory and a failed fsync (pg_receivewal.c, main and StreamLog,
- * PostgreSQL 15).
+ * See machine.h. What pg_receivewal retries: everything after the first connection, a full disk
+ * too, but a failed identification, a damaged directory and a failed fsync (pg_receivewal.c, main
+ * and StreamLog, PostgreSQL 15).
  */
 #include "walrx/stream/machine.h"
 
@@ -56,6 +56,8 @@ static bool worth_retrying(const Machine *machine, const Error *error)
 {
     if (machine->config.no_loop)
         return false;
+    if (error->class == ERROR_NO_ROOM)
+        return true;
     if (!machine->config.as_pg_receivewal)
         return error->class == ERROR_RETRY;
     if (!machine->ever_connected)

@@ -18,7 +18,7 @@
 
 #define FIRST_DELAY_MS 250
 #define MAX_DELAY_MS 30000
-/* With the patience of the store (store.c) a stop takes about 10 s at most. */
+/* With the patience of the store (store_finish.c) a stop takes about 10 s at most. */
 #define COMPRESSION_PATIENCE_MS 5000
 #define COMPRESSION_LOOK_MS 20
 
@@ -42,7 +42,7 @@ static bool receiver_open(Receiver *receiver, Error *err)
 }
 
 /* Lets the workers finish what is queued. After a signal only for a while, and not after a further
- * one: what stays raw is compressed after the next start. */
+ * one, and not for room on the disk: what stays raw is compressed after the next start. */
 static int finish_compression(Receiver *receiver, int status)
 {
     Error error;
@@ -55,6 +55,12 @@ static int finish_compression(Receiver *receiver, int status)
     while (!compressor_idle(receiver->compressor) &&
            !compressor_error(receiver->compressor, &error)) {
         uint64_t now = clock_monotonic_ms();
+        if (now < deadline && compressor_short_of_room(receiver->compressor, false, &error)) {
+            log_line(LOG_WARNING, NULL,
+                     "%s; what is not compressed yet stays raw until the next start",
+                     error.message);
+            deadline = now;
+        }
         if (now >= deadline ||
             control_wait(receiver->control, -1, 0, now + COMPRESSION_LOOK_MS) == CONTROL_STOP)
             compressor_abort(receiver->compressor);

@@ -38,13 +38,15 @@ typedef struct Receiver {
     Lsn durable_lsn; /* LSN_INVALID: nothing yet */
     /* the open segment after the last session, for the compressed partial of pg_receivewal */
     Timeline open_timeline;
-    Lsn open_lsn;
+    Lsn open_lsn;     /* LSN_INVALID: none is worth packing */
+    bool dropped_wal; /* received, but there was no room for it */
     Lsn progress_lsn; /* highest flush of any session: a failure behind it is a new one */
     /* told already */
     Timeline told_unknown_timeline;
     Timeline told_fork_of;
     Lsn told_unchecked_joint;
     Timeline told_archived_history;
+    uint64_t no_room_since_ms; /* 0: there is room */
 } Receiver;
 
 /* One connection from connect to its end. True: the run is over (stop, end position). The

@@ -25,7 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCAN_ROUNDS 16 /* so many segments that are not whole are moved away unattended */
+#define MIN_FREE_SEGMENTS 2 /* so that a compressed copy fits beside its raw segment */
+#define SCAN_ROUNDS 16      /* so many segments that are not whole are moved away unattended */
 
 static MemoryPlan plan_memory(const Receiver *receiver)
 {
@@ -51,6 +52,9 @@ static bool start_threads(Receiver *receiver, Error *err)
     if (receiver->store != NULL)
         return true;
     MemoryPlan plan = plan_memory(receiver);
+    receiver->archive.min_free = options->min_free != MIN_FREE_DEFAULT
+                                     ? options->min_free
+                                     : (uint64_t)MIN_FREE_SEGMENTS * receiver->archive.segment_size;
     if (options->compress.method != WAL_RAW && receiver->compressor == NULL &&
         (!compressor_start(&receiver->archive, options->compress, plan.workers, plan.codec,
                            &receiver->bell, &receiver->compressor, err) ||

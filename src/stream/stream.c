@@ -223,14 +223,53 @@ static void reload(Stream *stream)
     notify_ready();
 }
 
-static void tell_holdup(Stream *stream, bool packing, uint64_t now)
+static void tell_streaming(const Stream *stream)
 {
-    HoldCause cause = HOLD_NONE;
-    if (stream->pending_length > 0)
-        cause = packing ? HOLD_COMPRESSION : HOLD_DISK;
-    HoldNews news = holdup_note(&stream->holdup, cause, now);
+    char text[LSN_TEXT_SIZE];
+    notify_status("streaming timeline %u from %s", stream->timeline,
+                  lsn_format(stream->position, text));
+}
+
+/* A full disk is told once, over reconnects, and once when it is over. */
+static void tell_room(Stream *stream, bool no_room, uint64_t now)
+{
+    Receiver *receiver = stream->receiver;
+    bool told = receiver->no_room_since_ms != 0;
+    Error why;
+    if (no_room == told)
+        return;
+    if (no_room) {
+        receiver->no_room_since_ms = now;
+        store_error(receiver->store, &why);
+        error_hint(&why, "Receiving pauses, the connection stays, and it goes on by itself when "
+                         "there is room. Meanwhile a slot keeps the WAL on the server.");
+        log_error(LOG_WARNING, NULL, &why);
+        notify_status("paused, no room: %s", why.message);
+        return;
+    }
+    const LogField fields[] = {LOG_NUM("seconds", (now - receiver->no_room_since_ms) / 1000),
+                               LOG_END};
+    log_line(LOG_NOTICE, fields, "there is room again: receiving goes on");
+    receiver->no_room_since_ms = 0;
+    tell_streaming(stream);
+}
+
+static HoldCause hold_cause(const Stream *stream, const StorePositions *store)
+{
+    if (stream->pending_length == 0)
+        return HOLD_NONE;
+    if (store->no_room)
+        return HOLD_ROOM;
+    return store->packing ? HOLD_COMPRESSION : HOLD_DISK;
+}
+
+static void tell_holdup(Stream *stream, const StorePositions *store, uint64_t now)
+{
+    HoldNews news = holdup_note(&stream->holdup, hold_cause(stream, store), now);
     if (!news.any || stream->receiver->options->as_pg_receivewal)
         return;
+    if (news.cause == HOLD_NONE && news.before == HOLD_ROOM)
+        return; /* told by tell_room */
     const LogField fields[] = {LOG_NUM("seconds", news.duration_ms / 1000), LOG_END};
     switch (news.cause) {
     case HOLD_NONE:
@@ -244,6 +283,8 @@ static void tell_holdup(Stream *stream, bool packing, uint64_t now)
                  "receiving is held up by compression: the server sends faster (a lower level or "
                  "more --compress-workers help)");
         break;
+    case HOLD_ROOM:
+        break; /* told by tell_room */
     }
 }
 
@@ -289,7 +330,8 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
         .received = store.received, .written = store.written, .flushed = store.flushed};
     tell_finished_segments(stream, positions.flushed);
     note_progress(stream, positions.flushed, now);
-    tell_holdup(stream, store.packing, now);
+    tell_room(stream, store.no_room, now);
+    tell_holdup(stream, &store, now);
     FeedbackDecision decision = decide(stream, &positions);
     if (decision.peer_dead)
         return error_set(err, ERROR_RETRY, "no message from the server for %llu ms",
@@ -366,6 +408,17 @@ static bool run_loop(Stream *stream, Error *err)
     return true;
 }
 
+/* What had no room on the disk was not acknowledged and comes again: it holds up no stop. */
+static bool finish_store(Receiver *receiver, Error *err)
+{
+    if (store_finish(receiver->store, err))
+        return true;
+    if (err->class != ERROR_NO_ROOM)
+        return false;
+    receiver->dropped_wal = true;
+    return receiver->control->stop_count > 0;
+}
+
 static bool stop_stream(Stream *stream, Error *err)
 {
     Receiver *receiver = stream->receiver;
@@ -379,7 +432,7 @@ static bool stop_stream(Stream *stream, Error *err)
     notify_stopping();
     if (receiver->compressor != NULL && receiver->control->stop_count > 0)
         compressor_hurry(receiver->compressor, true);
-    if (!store_finish(receiver->store, err))
+    if (!finish_store(receiver, err))
         return false;
     /* The last report is a courtesy: without it the server only keeps a little more WAL. */
     if (send_status(stream, false, &ignored))
@@ -431,7 +484,7 @@ static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
     FeedbackConfig config = feedback_config(receiver, floor);
     feedback_start(&stream->feedback, &config, clock_monotonic_ms());
     holdup_start(&stream->holdup, clock_monotonic_ms());
-    notify_status("streaming timeline %u from %s", stream->timeline, lsn);
+    tell_streaming(stream);
     return true;
 }
 
@@ -463,22 +516,24 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
         .watchdog_interval_ms = notify_watchdog_interval_ms(),
     };
     bool ok = run_stream(&stream, floor, ret_end, ret_next, err);
-    Error store_failed;
+    Error store_failed = {.class = ERROR_NONE};
     /* Whatever ended the stream: what was received becomes durable. Where that fails too, the
-     * disk's error is the one that matters. */
+     * disk's error is the one that matters. A disk that is only full comes behind a lost
+     * connection; what the server had to say is met again once there is room. */
+    receiver->dropped_wal = false;
     if (receiver->compressor != NULL)
         compressor_hurry(receiver->compressor, true);
-    bool finished = store_finish(receiver->store, &store_failed);
+    bool finished = finish_store(receiver, &store_failed);
     if (receiver->compressor != NULL)
         compressor_hurry(receiver->compressor, false);
-    if (!finished) {
+    bool keep = !ok && store_failed.class == ERROR_NO_ROOM && err->sqlstate[0] == '\0';
+    if (!finished && !keep)
         *err = store_failed;
-        ok = false;
-    }
+    ok = ok && finished;
     StorePositions positions = store_positions(receiver->store);
     tell_finished_segments(&stream, positions.flushed);
     receiver->open_timeline = timeline;
-    receiver->open_lsn = stream.position;
+    receiver->open_lsn = receiver->dropped_wal ? LSN_INVALID : stream.position;
     session_note_durable(receiver, timeline, positions.flushed);
     return ok;
 }

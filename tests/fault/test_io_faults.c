@@ -72,7 +72,8 @@ static bool one_fault(unsigned nth, int fault)
         fail_msg("%s: %s", what, error.message);
     if (ok && struck && fault != EINTR && is_sync(call))
         fail_msg("%s: a failed sync went unnoticed", what);
-    if (!ok && error.class != ERROR_STORAGE && error.class != ERROR_USAGE)
+    if (!ok && error.class != ERROR_STORAGE && error.class != ERROR_NO_ROOM &&
+        error.class != ERROR_USAGE)
         fail_msg("%s: class %s: %s", what, error_class_name(error.class), error.message);
     scenario_check(path, mark, what);
     if (ok)

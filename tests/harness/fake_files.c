@@ -27,6 +27,11 @@ static struct {
     int error;    /* 0: transfers less */
     bool for_ever;
     bool struck;
+    unsigned takers; /* calls so far that take space */
+    unsigned full_from;
+    unsigned full_count;
+    bool has_space;
+    uint64_t space;
     FakeCall struck_call;
     FakeDirect direct;
     bool is_direct[MAX_FD];
@@ -124,6 +129,37 @@ static void tell(const FakeEvent *event)
         fake.observer(event);
 }
 
+void fake_files_full(unsigned nth, unsigned count)
+{
+    lock();
+    fake.takers = 0;
+    fake.full_from = nth;
+    fake.full_count = count;
+    fake.struck = false;
+    unlock();
+}
+
+void fake_files_space(uint64_t free_bytes)
+{
+    lock();
+    fake.has_space = free_bytes != UINT64_MAX;
+    fake.space = free_bytes;
+    unlock();
+}
+
+/* For a call that takes space, once it has entered. True: it must fail, errno is set. */
+static bool meets_full_disk(FakeCall call)
+{
+    fake.takers++;
+    if (fake.full_count == 0 || fake.takers < fake.full_from ||
+        fake.takers - fake.full_from >= fake.full_count)
+        return false;
+    fake.struck_call = call;
+    fake.struck = true;
+    errno = ENOSPC;
+    return true;
+}
+
 /* Counts the call. True: it must fail, errno is set. */
 static bool enter(FakeCall call, bool *ret_shorten)
 {
@@ -175,6 +211,8 @@ static int fake_openat(int dir_fd, const char *name, int flags, mode_t mode)
         return leave(-1);
     struct stat status;
     bool existed = fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!existed && (flags & O_CREAT) != 0 && meets_full_disk(FAKE_OPENAT))
+        return leave(-1);
     bool direct = (flags & O_DIRECT) != 0;
     if (direct && fake.direct == FAKE_DIRECT_REFUSED_AT_OPEN)
         return fail(EINVAL);
@@ -233,6 +271,8 @@ static ssize_t fake_pwritev(int fd, const struct iovec *parts, int count, off_t 
         return leave(-1);
     if (count < 1 || count > 4)
         return fail(EINVAL);
+    if (meets_full_disk(FAKE_PWRITEV))
+        return leave(-1);
     for (int i = 0; i < count; i++) {
         if (fake.is_direct[fd] && (fake.direct == FAKE_DIRECT_REFUSED_AT_WRITE ||
                                    !aligned((uintptr_t)parts[i].iov_base) ||
@@ -283,7 +323,7 @@ static int fake_fsync(int fd)
 
 static int fake_fallocate(int fd, int mode, off_t offset, off_t length)
 {
-    if (enter(FAKE_FALLOCATE, NULL))
+    if (enter(FAKE_FALLOCATE, NULL) || meets_full_disk(FAKE_FALLOCATE))
         return leave(-1);
     int result = fallocate(fd, mode, offset, length);
     FakeEvent event = {.call = FAKE_FALLOCATE, .fd = fd, .offset = offset + length};
@@ -294,7 +334,7 @@ static int fake_fallocate(int fd, int mode, off_t offset, off_t length)
 
 static int fake_ftruncate(int fd, off_t length)
 {
-    if (enter(FAKE_FTRUNCATE, NULL))
+    if (enter(FAKE_FTRUNCATE, NULL) || meets_full_disk(FAKE_FTRUNCATE))
         return leave(-1);
     int result = ftruncate(fd, length);
     FakeEvent event = {.call = FAKE_FTRUNCATE, .fd = fd, .offset = length};
@@ -305,7 +345,7 @@ static int fake_ftruncate(int fd, off_t length)
 
 static int fake_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
-    if (enter(FAKE_RENAME, NULL))
+    if (enter(FAKE_RENAME, NULL) || meets_full_disk(FAKE_RENAME))
         return leave(-1);
     int result = renameat2(from_fd, from, to_fd, to, flags);
     FakeEvent event = {
@@ -328,12 +368,23 @@ static int fake_unlinkat(int dir_fd, const char *name, int flags)
 
 static int fake_mkdirat(int dir_fd, const char *name, mode_t mode)
 {
-    if (enter(FAKE_MKDIR, NULL))
+    if (enter(FAKE_MKDIR, NULL) || meets_full_disk(FAKE_MKDIR))
         return leave(-1);
     int result = mkdirat(dir_fd, name, mode);
     FakeEvent event = {.call = FAKE_MKDIR, .fd = dir_fd, .name = name};
     if (result == 0)
         tell(&event);
+    return leave(result);
+}
+
+static int fake_fstatvfs(int fd, struct statvfs *ret)
+{
+    int result = fstatvfs(fd, ret);
+    lock();
+    if (result == 0 && fake.has_space) {
+        ret->f_frsize = 1;
+        ret->f_bavail = fake.space;
+    }
     return leave(result);
 }
 
@@ -351,6 +402,7 @@ const FileTable *fake_files_table(void)
         .renameat2 = fake_renameat2,
         .unlinkat = fake_unlinkat,
         .mkdirat = fake_mkdirat,
+        .fstatvfs = fake_fstatvfs,
     };
     return &table;
 }

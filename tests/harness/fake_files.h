@@ -12,6 +12,7 @@
 #include "walrx/os/files.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef enum FakeCall {
     FAKE_OPENAT,
@@ -44,6 +45,11 @@ void fake_files_reset(void);
 void fake_files_fail(FakeCall call, unsigned nth, int error);
 /* It and all later ones of that kind. */
 void fake_files_fail_from(FakeCall call, unsigned nth, int error);
+/* Of the calls that take space (creating, writing, allocating, growing, naming) the nth and `count`
+ * - 1 after it fail with ENOSPC; then there is room again. */
+void fake_files_full(unsigned nth, unsigned count);
+/* What fstatvfs tells is free; UINT64_MAX, as at first: what the filesystem tells. */
+void fake_files_space(uint64_t free_bytes);
 /* The nth pread or pwritev (or the first of either after the nth call) transfers about half. */
 void fake_files_shorten(FakeCall call, unsigned nth);
 void fake_files_direct(FakeDirect mode);

@@ -27,6 +27,8 @@ typedef struct Archive {
     bool bound;
     uint64_t system_identifier; /* the rest once bound */
     uint32_t segment_size;
+    uint64_t
+        min_free; /* bytes that stay free on its filesystem: the store pauses before (room.h) */
 } Archive;
 
 /* ERROR_USAGE: no such directory. ERROR_ARCHIVE: another receiver holds it. `files` is

@@ -5,7 +5,8 @@
  * file.
  *
  * The queue is bounded: compressor_submit waits when it is full, which fills the ring behind the
- * store thread, which stops the stream reading; nothing is dropped.
+ * store thread, which stops the stream reading; nothing is dropped. A job that meets a full disk
+ * waits for room, and its segment stays where it is.
  */
 #pragma once
 
@@ -50,9 +51,9 @@ typedef struct CompressJob {
  * (see encoder_new). */
 bool compressor_start(const Archive *archive, CompressSpec spec, unsigned workers, size_t memory,
                       const Bell *failed, Compressor **ret, Error *err) MUST_CHECK;
-/* `done` is called after each ticket that is filled, one at a time, by workers and by whoever
- * aborts; NULL: nothing is. Once this returns, the old one is not running and not called again. It
- * may not call the compressor. */
+/* `done` is called after each ticket that is filled, and when a job begins to wait for room,
+ * one at a time, by workers and by whoever aborts; NULL: nothing is. Once this returns, the old one
+ * is not running and not called again. It may not call the compressor. */
 void compressor_on_done(Compressor *compressor, void (*done)(void *context), void *context);
 
 CompressSpec compressor_spec(const Compressor *compressor);
@@ -75,6 +76,14 @@ void compressor_withdraw(Compressor *compressor, CompressTicket *ticket);
 
 /* Stop taking and starting jobs; running ones end early and leave their raw file. */
 void compressor_abort(Compressor *compressor);
+
+/* How many copies are being written, or wait in memory, and may take space before they free any.
+ * Not those that wait for room: they take none meanwhile. */
+unsigned compressor_copies(Compressor *compressor);
+
+/* Does a job wait for room on the disk? `awaited`: one with a ticket, or all that could do
+ * one. *ret tells why. */
+bool compressor_short_of_room(Compressor *compressor, bool awaited, Error *ret) MUST_CHECK;
 
 /* True once all submitted jobs are done (or aborted). */
 bool compressor_idle(Compressor *compressor);

@@ -50,9 +50,12 @@ void writer_deinit(SegmentWriter *writer);
  * that segment. Opens nothing yet. */
 void writer_start(SegmentWriter *writer, Timeline timeline, Lsn lsn, const PartialTrust *trust);
 
+/* How much space the next write will take of the disk: where it begins a file, all of it. */
+bool writer_needs(const SegmentWriter *writer, uint64_t *ret, Error *err) MUST_CHECK;
+
 /* Writes up to `end` (beyond position, at most WRITER_MAX behind its block, not beyond the
  * segment). `data` holds the bytes from position rounded down to WRITER_BLOCK. Opens or creates the
- * file first, at its full size. */
+ * file first, at its full size. After ERROR_NO_ROOM it may be called again with the same. */
 bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *err) MUST_CHECK;
 
 /* Everything written is durable on return, the name of the file too. */
@@ -60,7 +63,7 @@ bool writer_sync(SegmentWriter *writer, Error *err) MUST_CHECK;
 
 /* At a segment's end: syncs, gives the final name, syncs the directory. When the segment exists
  * already in any form: identical, the newcomer goes (*ret_new false); different, it goes to
- * quarantine (ERROR_ARCHIVE). */
+ * quarantine (ERROR_ARCHIVE). After ERROR_NO_ROOM it may be called again. */
 bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err) MUST_CHECK;
 
 /* The segment at position, of which nothing was written, gets into the archive another way. */

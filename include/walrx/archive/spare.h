@@ -35,6 +35,9 @@ bool spare_can_prepare(const Spare *spare, bool with_zeros);
  * nothing is left to do. A full disk is no error here. */
 bool spare_prepare(Spare *spare, bool with_zeros, bool *ret_worked, Error *err) MUST_CHECK;
 
+/* How much space spare_take and writing to the file will still take of the disk. */
+bool spare_needs(const Spare *spare, uint64_t *ret, Error *err) MUST_CHECK;
+
 /* Gives the spare, made now if there is none, its name in the archive, never over an existing file
  * (ERROR_ARCHIVE). *ret_fd is the caller's, as by direct_file_open; *ret_zeroed tells how many of
  * its bytes are more than allocated. The name is durable after the next durable_directory; the size

@@ -14,8 +14,12 @@
  * A checker (checker.h) reads what is in the ring, too. With VERIFY_STOP flush moves only over what
  * it found right, and damage fails the store (ERROR_ARCHIVE) once everything before it is durable.
  *
- * flush <= write <= received at every moment. Only store_advance_flush (store.c) moves flush, after
- * the bytes and the directory entry are durable; it never moves back, whatever happens.
+ * A full disk, or one with less than archive->min_free, is a pause, not a failure: the ring fills,
+ * and what was refused is tried again until there is room (room.h). Only a sync that failed is
+ * final.
+ *
+ * flush <= write <= received at every moment. Only store_advance_flush (store_step.c) moves flush,
+ * after the bytes and the directory entry are durable; it never moves back, whatever happens.
  */
 #pragma once
 
@@ -37,6 +41,7 @@ typedef struct StorePositions {
     Lsn written;  /* handed to the kernel */
     Lsn flushed;  /* durable; LSN_INVALID until something of this start is */
     bool failed;  /* store_error tells; nothing moves any more */
+    bool no_room; /* the store waits for room on the disk; store_error tells more */
     bool packing; /* what is in the ring waits for the workers, not for the disk */
 } StorePositions;
 
@@ -71,13 +76,15 @@ void store_request_write(Store *store);
 
 StorePositions store_positions(const Store *store);
 
-/* Writes and syncs everything received, closes the open segment as .partial. Waits. */
+/* Writes and syncs everything received, closes the open segment as .partial. Waits, but not for
+ * room on the disk: ERROR_NO_ROOM when some of it is not durable and was dropped; store_start may
+ * follow. */
 bool store_finish(Store *store, Error *err) MUST_CHECK;
 
 /* What the checker has seen since store_open; zeros with VERIFY_OFF. */
 CheckCounts store_checks(Store *store);
 
-/* The error behind `failed`. */
+/* The error behind `failed`, or behind `no_room`. */
 void store_error(Store *store, Error *ret);
 
 /* Ends the thread without writing anything more; NULL is fine. */

@@ -30,7 +30,8 @@ typedef enum ErrorClass {
     ERROR_OPERATOR, /* authentication, missing slot, privileges: a person must act; exit status 1 */
     ERROR_PROTOCOL, /* the peer sent what the protocol does not allow; exit status 1 */
     ERROR_ARCHIVE,  /* identity, lock, divergence, gap: the archive refuses; exit status 2 */
-    ERROR_STORAGE,  /* the disk failed or is full; exit status 3 */
+    ERROR_STORAGE,  /* the disk failed; exit status 3 */
+    ERROR_NO_ROOM,  /* the disk is full and nothing was lost: worth another try; else status 3 */
     ERROR_MEMORY,   /* an allocation failed; exit status 1 */
     ERROR_STOPPED   /* the user asked to stop while we waited; not a failure, exit status 0 */
 } ErrorClass;

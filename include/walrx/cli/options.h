@@ -92,6 +92,7 @@ typedef struct Options {
     const char *on_gap; /* "stop" or "continue" */
     const char *verify; /* "off", "on" or "stop" */
     bool report_apply;
+    uint64_t min_free; /* MIN_FREE_DEFAULT: not given */
     uint64_t memory;
     uint64_t compress_workers; /* 0: by the number of cores */
     const char *config;

@@ -7,7 +7,8 @@
  * Everything works on a directory descriptor and a name inside it. A Dir may be used by several
  * threads at once: it does not change after dir_open.
  *
- * Errors: ERROR_STORAGE with errno unless a function says otherwise.
+ * Errors: ERROR_STORAGE with errno unless a function says otherwise; ERROR_NO_ROOM for ENOSPC and
+ * EDQUOT.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -31,6 +33,7 @@ typedef struct FileTable {
     int (*renameat2)(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
     int (*unlinkat)(int dir_fd, const char *name, int flags);
     int (*mkdirat)(int dir_fd, const char *name, mode_t mode);
+    int (*fstatvfs)(int fd, struct statvfs *ret);
 } FileTable;
 
 /* The kernel's own calls. */
@@ -101,6 +104,9 @@ bool file_remove(const Dir *dir, const char *name, bool *ret_existed, Error *err
 
 /* Bytes that this user can still write on the filesystem of the directory. */
 bool file_space_left(const Dir *dir, uint64_t *ret, Error *err) MUST_CHECK;
+
+/* How much of the file's size has no blocks yet, and so may meet a full disk when it is written. */
+bool file_unbacked(const Dir *dir, const char *name, int fd, uint64_t *ret, Error *err) MUST_CHECK;
 
 /* Starts write-back of a range early, without waiting; a hint that cannot fail visibly. */
 void file_write_back_early(int fd, uint64_t offset, uint64_t count);

@@ -12,8 +12,9 @@ typedef enum HoldCause {
     HOLD_NONE, /* the ring has room */
     HOLD_DISK,
     HOLD_COMPRESSION,
+    HOLD_ROOM, /* the disk is full */
 } HoldCause;
-#define HOLD_CAUSE_COUNT (HOLD_COMPRESSION + 1)
+#define HOLD_CAUSE_COUNT (HOLD_ROOM + 1)
 
 typedef struct HoldUp {
     uint64_t window_ms; /* when the window began */
@@ -27,6 +28,7 @@ typedef struct HoldUp {
 typedef struct HoldNews {
     bool any;
     HoldCause cause;      /* HOLD_NONE: over */
+    HoldCause before;     /* what was told before */
     uint64_t duration_ms; /* of what is over */
 } HoldNews;
 

@@ -29,6 +29,8 @@ typedef struct ReceiverTunables {
     bool report_apply;
 } ReceiverTunables;
 
+#define MIN_FREE_DEFAULT UINT64_MAX
+
 /* Strings are borrowed for the whole run. */
 typedef struct ReceiverOptions {
     ConnectOptions connect;
@@ -41,7 +43,8 @@ typedef struct ReceiverOptions {
     VerifyMode verify;
     CompressSpec compress;
     unsigned compress_workers;
-    size_t memory; /* bytes for buffers */
+    size_t memory;     /* bytes for buffers */
+    uint64_t min_free; /* bytes of the disk that stay free; MIN_FREE_DEFAULT: two segments */
     bool as_pg_receivewal;
     bool verbose; /* as pg_receivewal's -v */
     ReceiverTunables tunables;

@@ -204,6 +204,31 @@ static void the_group_may_read_where_the_server_says_so(void **state)
     archive_close(&archive);
 }
 
+/* A receiver waits for room and binds again, with what it has made so far. */
+static void binding_again_after_a_full_disk_makes_the_rest(void **state)
+{
+    unsigned nth = 1;
+    (void)state;
+    for (bool struck = true; struck; nth++) {
+        Archive archive = opened();
+        fake_files_full(nth, 1);
+        bool ok = bind_to(&archive, 77, FIXTURE_SIZE);
+        struck = fake_files_struck(NULL);
+        assert_true(ok == !struck);
+        if (!ok)
+            assert_int_equal(fixture.error.class, ERROR_NO_ROOM);
+        fake_files_full(0, 0);
+        assert_true(bind_to(&archive, 77, FIXTURE_SIZE));
+        assert_true(archive.lock.fd >= 0);
+        assert_true(scratch_exists(fixture.path, ".walrx/identity"));
+        assert_int_equal(scratch_count(fixture.path, ".walrx"), 2);
+        archive_close(&archive);
+        scratch_remove(fixture.path);
+        scratch_make(fixture.path);
+    }
+    assert_int_equal(nth, 5 + 2); /* directory, lock, file, its content, its name */
+}
+
 static void a_failure_at_any_call_of_opening_leaves_nothing_behind(void **state)
 {
     unsigned nth = 1;
@@ -237,6 +262,7 @@ int main(void)
         CASE(a_second_receiver_is_refused_and_told_the_first),
         CASE(unfinished_files_of_an_earlier_run_are_removed),
         CASE(the_group_may_read_where_the_server_says_so),
+        CASE(binding_again_after_a_full_disk_makes_the_rest),
         CASE(a_failure_at_any_call_of_opening_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

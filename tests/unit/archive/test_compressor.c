@@ -9,6 +9,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -134,6 +135,50 @@ static void an_error_stops_the_work_rings_and_is_kept(void **state)
     assert_true(is_raw(FIXTURE_SEGNO + 1));
 }
 
+static void wait_until_short(void)
+{
+    for (int i = 0; i < 20000 && !compressor_short_of_room(compressor, false, &fixture.error); i++)
+        (void)usleep(1000);
+    assert_true(compressor_short_of_room(compressor, false, &fixture.error));
+    assert_int_equal(fixture.error.class, ERROR_NO_ROOM);
+}
+
+static void a_full_disk_is_waited_for_with_the_raw_file_in_place(void **state)
+{
+    (void)state;
+    put_raw(FIXTURE_SEGNO);
+    start(2);
+    fake_files_full(3, UINT_MAX); /* the copy has been begun */
+    assert_true(submit_raw(FIXTURE_SEGNO));
+    wait_until_short();
+    assert_false(compressor_short_of_room(compressor, true, &fixture.error));
+    assert_true(is_raw(FIXTURE_SEGNO));
+    assert_int_equal(scratch_count(fixture.path, ".walrx"), 2); /* identity, lock */
+    assert_false(compressor_idle(compressor));
+    fake_files_full(0, 0);
+    wait_until_idle();
+    assert_false(compressor_error(compressor, &fixture.error));
+    assert_true(is_packed(FIXTURE_SEGNO));
+    compressor_stop(compressor);
+}
+
+static void an_end_does_not_wait_for_room(void **state)
+{
+    (void)state;
+    for (int abort = 0; abort < 2; abort++) {
+        put_raw(FIXTURE_SEGNO);
+        start(1);
+        fake_files_full(1, UINT_MAX);
+        assert_true(submit_raw(FIXTURE_SEGNO));
+        wait_until_short();
+        if (abort)
+            compressor_abort(compressor);
+        compressor_stop(compressor);
+        fake_files_full(0, 0);
+        assert_true(is_raw(FIXTURE_SEGNO));
+    }
+}
+
 static uint8_t *memory_of(SegNo segno)
 {
     return (uint8_t *)(uintptr_t)fixture_wal(segment_start(segno, FIXTURE_SIZE));
@@ -170,6 +215,27 @@ static atomic_int second_leftover_was_raw;
 static void note_second_leftover(void *context)
 {
     atomic_fetch_add((atomic_int *)context, is_raw(FIXTURE_SEGNO + 2));
+}
+
+/* The queue's owner is told, too, when nobody is left to do his jobs. */
+static void a_job_behind_those_that_wait_for_room_counts_as_waiting(void **state)
+{
+    CompressTicket ticket;
+    (void)state;
+    put_raw(FIXTURE_SEGNO);
+    start(1);
+    fake_files_full(1, UINT_MAX);
+    assert_true(submit_raw(FIXTURE_SEGNO));
+    wait_until_short();
+    assert_int_equal(compressor_copies(compressor), 0);
+    assert_true(submit_memory(FIXTURE_SEGNO + 1, false, &ticket));
+    assert_true(compressor_short_of_room(compressor, true, &fixture.error));
+    assert_int_equal(compressor_copies(compressor), 1);
+    fake_files_full(0, 0);
+    wait_until_idle();
+    assert_int_equal(atomic_load(&ticket.outcome), COMPRESS_DONE);
+    assert_false(compressor_short_of_room(compressor, false, &fixture.error));
+    compressor_stop(compressor);
 }
 
 static void memory_is_compressed_and_only_the_owner_gives_the_final_name(void **state)
@@ -539,6 +605,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(everything_submitted_is_compressed),
         CASE(stopping_does_what_was_submitted_first),
+        CASE(a_full_disk_is_waited_for_with_the_raw_file_in_place),
+        CASE(a_job_behind_those_that_wait_for_room_counts_as_waiting),
+        CASE(an_end_does_not_wait_for_room),
         CASE(an_error_stops_the_work_rings_and_is_kept),
         CASE(memory_is_compressed_and_only_the_owner_gives_the_final_name),
         CASE(a_failed_job_fails_its_ticket_and_all_behind_it),

@@ -399,7 +399,7 @@ static void a_failed_write_or_sync_is_told_and_gives_no_final_name(void **state)
     provide(START, START + FIXTURE_SIZE);
     fake_files_fail(FAKE_PWRITEV, fake_files_count(FAKE_PWRITEV) + 1, ENOSPC);
     assert_false(write_to(START + FIXTURE_SIZE));
-    assert_int_equal(fixture.error.class, ERROR_STORAGE);
+    assert_int_equal(fixture.error.class, ERROR_NO_ROOM);
     assert_int_equal(fixture.error.os_errno, ENOSPC);
     assert_true(writer.position == START + 100);
     send_to(START + FIXTURE_SIZE);

@@ -120,6 +120,46 @@ static void a_full_disk_is_no_error_until_one_is_needed(void **state)
     assert_int_equal(prepare(false), 1);
 }
 
+static void take_and_remove(void)
+{
+    take();
+    assert_int_equal(unlinkat(fixture.archive.dir.fd, NAME, 0), 0);
+}
+
+static void the_last_space_is_left_for_what_must_be_written(void **state)
+{
+    uint64_t needed;
+    (void)state;
+    fake_files_space(3 * FIXTURE_SIZE - 1);
+    assert_int_equal(prepare(false), 1); /* a look, no file */
+    assert_false(scratch_exists(fixture.path, HIDDEN));
+    take_and_remove();
+    fixture.archive.min_free = 5 * FIXTURE_SIZE;
+    fake_files_space(6 * FIXTURE_SIZE - 1);
+    assert_int_equal(prepare(false), 1);
+    assert_true(spare_needs(&spare, &needed, &fixture.error));
+    assert_true(needed == FIXTURE_SIZE);
+    take_and_remove();
+    fake_files_space(6 * FIXTURE_SIZE);
+    assert_int_equal(prepare(false), 1);
+    assert_true(scratch_exists(fixture.path, HIDDEN));
+    assert_true(spare_needs(&spare, &needed, &fixture.error));
+    assert_true(needed == 0);
+    take_and_remove();
+}
+
+/* Where blocks cannot be allocated they are still to be found. */
+static void a_spare_without_blocks_needs_them_later(void **state)
+{
+    uint64_t needed;
+    (void)state;
+    fake_files_fail(FAKE_FALLOCATE, 1, EOPNOTSUPP);
+    assert_int_equal(prepare(false), 1);
+    assert_true(spare_needs(&spare, &needed, &fixture.error));
+    assert_true(needed == FIXTURE_SIZE);
+    take();
+}
+
 static void a_full_disk_while_zeros_are_written_gives_the_room_back(void **state)
 {
     (void)state;
@@ -186,6 +226,8 @@ int main(void)
         CASE(one_that_was_not_prepared_is_made_at_once),
         CASE(zeros_are_written_in_steps_and_synced_once),
         CASE(a_full_disk_is_no_error_until_one_is_needed),
+        CASE(the_last_space_is_left_for_what_must_be_written),
+        CASE(a_spare_without_blocks_needs_them_later),
         CASE(a_full_disk_while_zeros_are_written_gives_the_room_back),
         CASE(what_a_full_disk_left_of_it_is_removed),
         CASE(a_spare_opened_for_direct_writes_falls_back_too),

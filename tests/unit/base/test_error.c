@@ -181,8 +181,8 @@ static void each_class_has_its_exit_status_and_name(void **state)
         {ERROR_NONE, 0, "none"},         {ERROR_USAGE, 1, "usage"},
         {ERROR_RETRY, 1, "retry"},       {ERROR_OPERATOR, 1, "operator"},
         {ERROR_PROTOCOL, 1, "protocol"}, {ERROR_ARCHIVE, 2, "archive"},
-        {ERROR_STORAGE, 3, "storage"},   {ERROR_MEMORY, 1, "memory"},
-        {ERROR_STOPPED, 0, "stopped"},
+        {ERROR_STORAGE, 3, "storage"},   {ERROR_NO_ROOM, 3, "no room"},
+        {ERROR_MEMORY, 1, "memory"},     {ERROR_STOPPED, 0, "stopped"},
     };
 
     (void)state;

@@ -113,8 +113,11 @@ static void a_lock_that_cannot_be_opened_is_a_storage_error(void **state)
     (void)state;
     fake_files_fail(FAKE_OPENAT, fake_files_count(FAKE_OPENAT) + 1, ENOSPC);
     assert_false(dirlock_file(&dir, "x", &lock, &error));
-    assert_int_equal(error.class, ERROR_STORAGE);
+    assert_int_equal(error.class, ERROR_NO_ROOM);
     assert_int_equal(error.os_errno, ENOSPC);
+    fake_files_fail(FAKE_OPENAT, fake_files_count(FAKE_OPENAT) + 1, EIO);
+    assert_false(dirlock_file(&dir, "x", &lock, &error));
+    assert_int_equal(error.class, ERROR_STORAGE);
     fake_files_fail(FAKE_OPENAT, fake_files_count(FAKE_OPENAT) + 1, EINTR);
     assert_true(dirlock_file(&dir, "x", &lock, &error));
     dirlock_release(&dir, &lock);

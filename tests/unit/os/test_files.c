@@ -310,6 +310,48 @@ static void allocation_gives_the_full_size_with_or_without_fallocate(void **stat
     file_close(&dir, fd);
 }
 
+static void what_has_no_blocks_yet_is_told(void **state)
+{
+    uint64_t unbacked;
+    char bytes[4096] = "x";
+    struct iovec part = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+    int fd = open_file("a", FILE_CREATE);
+    (void)state;
+    assert_true(file_truncate(&dir, "a", fd, 1 << 20, &error));
+    assert_true(file_unbacked(&dir, "a", fd, &unbacked, &error));
+    assert_true(unbacked == 1 << 20);
+    assert_true(file_write_at(&dir, "a", fd, &part, 1, 0, &error));
+    assert_true(fsync(fd) == 0); /* blocks may be found only then */
+    assert_true(file_unbacked(&dir, "a", fd, &unbacked, &error));
+    assert_in_range(unbacked, 1, (1 << 20) - sizeof(bytes));
+    file_close(&dir, fd);
+    assert_false(file_unbacked(&dir, "a", -1, &unbacked, &error));
+    assert_int_equal(error.class, ERROR_STORAGE);
+}
+
+static void a_full_disk_and_a_quota_are_no_failure_of_the_disk(void **state)
+{
+    static const int codes[] = {ENOSPC, EDQUOT, EIO, EROFS};
+    int fd = open_file("a", FILE_CREATE);
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        fake_files_fail(FAKE_FTRUNCATE, fake_files_count(FAKE_FTRUNCATE) + 1, codes[i]);
+        assert_false(file_truncate(&dir, "a", fd, 10, &error));
+        assert_int_equal(error.class, i < 2 ? ERROR_NO_ROOM : ERROR_STORAGE);
+        assert_int_equal(error.hint[0] != '\0', i < 2);
+    }
+    file_close(&dir, fd);
+}
+
+static void free_space_is_what_the_filesystem_tells(void **state)
+{
+    uint64_t left;
+    (void)state;
+    fake_files_space(12345);
+    assert_true(file_space_left(&dir, &left, &error));
+    assert_true(left == 12345);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -326,6 +368,9 @@ int main(void)
         CASE(a_write_without_progress_is_a_full_disk),
         CASE(errors_name_what_was_done_to_which_file),
         CASE(allocation_gives_the_full_size_with_or_without_fallocate),
+        CASE(what_has_no_blocks_yet_is_told),
+        CASE(a_full_disk_and_a_quota_are_no_failure_of_the_disk),
+        CASE(free_space_is_what_the_filesystem_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

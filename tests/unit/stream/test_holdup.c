@@ -82,6 +82,20 @@ static void the_greater_cause_is_told_and_its_change_too(void **state)
     assert_in_range(last.duration_ms, 2 * WINDOW, 4 * WINDOW);
 }
 
+/* Whoever told of the full disk leaves out its end. */
+static void the_end_of_a_full_disk_tells_what_it_was(void **state)
+{
+    (void)state;
+    pass((uint64_t)3 * WINDOW, HOLD_DISK, 100);
+    pass((uint64_t)3 * WINDOW, HOLD_ROOM, 100);
+    assert_int_equal(last.cause, HOLD_ROOM);
+    assert_int_equal(last.before, HOLD_DISK);
+    pass((uint64_t)3 * WINDOW, HOLD_ROOM, 0);
+    assert_int_equal(last.cause, HOLD_NONE);
+    assert_int_equal(last.before, HOLD_ROOM);
+    assert_int_equal(news_count, 3);
+}
+
 /* The stream sleeps with a full ring until the bell, perhaps for long. */
 static void a_wait_in_one_piece_counts_as_long_as_it_was(void **state)
 {
@@ -100,6 +114,7 @@ int main(void)
         CASE(the_beginning_and_the_end_are_told_once_each),
         CASE(what_swings_between_the_limits_stays_as_it_was_told),
         CASE(the_greater_cause_is_told_and_its_change_too),
+        CASE(the_end_of_a_full_disk_tells_what_it_was),
         CASE(a_wait_in_one_piece_counts_as_long_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
