@@ -21,6 +21,12 @@ typedef struct SlotTexts {
     const char *wal_status;
 } SlotTexts;
 
+/* For a lost slot nothing is kept, whatever its position. */
+static bool keeps_wal(const SlotStatus *status)
+{
+    return status->restart_lsn != LSN_INVALID && status->view.wal != SLOT_WAL_LOST;
+}
+
 /* WAL from the slot's position to the server's end. A standby's slot may be ahead of what it has.
  */
 static uint64_t retained_bytes(const SlotStatus *status)
@@ -35,10 +41,10 @@ static void fill_texts(const SlotStatus *status, SlotTexts *ret)
     *ret = (SlotTexts){.restart_lsn = "-", .retained = "-", .wal_status = slot_wal_name(view->wal)};
     (void)snprintf(ret->pid, VALUE_SIZE, "%s", nothing);
     (void)snprintf(ret->safe_size, VALUE_SIZE, "%s", nothing);
-    if (status->restart_lsn != LSN_INVALID) {
+    if (status->restart_lsn != LSN_INVALID)
         (void)lsn_format(status->restart_lsn, ret->restart_lsn);
+    if (keeps_wal(status))
         (void)snprintf(ret->retained, VALUE_SIZE, "%" PRIu64, retained_bytes(status));
-    }
     if (!status->viewed || ret->wal_status == NULL)
         ret->wal_status = nothing;
     if (view->active_pid != 0)
@@ -97,7 +103,7 @@ json_t *slot_to_json(const char *name, const SlotStatus *status)
         status->exists, "slot_type", status->exists ? type : NULL, "restart_lsn",
         positioned ? lsn_format(status->restart_lsn, text) : NULL, "restart_timeline",
         number_or_null(status->restart_timeline != 0, status->restart_timeline), "retained_bytes",
-        number_or_null(positioned, (int64_t)retained_bytes(status)), "server_lsn",
+        number_or_null(keeps_wal(status), (int64_t)retained_bytes(status)), "server_lsn",
         lsn_format(status->server_lsn, (char[LSN_TEXT_SIZE]){0}), "viewed", status->viewed,
         "active_pid", number_or_null(view->active_pid != 0, view->active_pid), "wal_status",
         status->viewed ? slot_wal_name(view->wal) : NULL, "safe_wal_size",

@@ -245,13 +245,13 @@ void session_note_durable(Receiver *receiver, Timeline timeline, Lsn flushed)
 }
 
 /* Below this position no flush is reported: the server knows it already from an earlier connection.
- * Not so with a slot of our own making: it stands where the server's last checkpoint was, and moves
- * back to what the archive still needs of the WAL before.
- */
+ * A slot beyond the open segment never heard it from this archive: it is new, and stands at the
+ * server's last checkpoint. It moves back to what the archive still needs of the WAL before. */
 static Lsn report_floor(const Receiver *receiver, Lsn start, const PartialTrust *trust)
 {
-    if (receiver->slot.restart_lsn != LSN_INVALID && !receiver->slot_made)
-        return receiver->slot.restart_lsn;
+    Lsn slot = receiver->slot.restart_lsn;
+    if (slot != LSN_INVALID && slot < start + receiver->archive.segment_size)
+        return slot;
     return trust->exists && trust->proven_end > start ? trust->proven_end : start;
 }
 

@@ -3,7 +3,7 @@
  * See slot_state.h. A slot is lost when the server removed WAL that it was to keep. What servers do
  * with a lost physical slot (seen on 13 to 18):
  * - its restart_lsn is null, as that of a slot that never reserved WAL; only the view tells them
- *   apart. (PostgreSQL 18 keeps it where the slot was idle for too long.)
+ *   apart. (PostgreSQL 18 keeps the position of a slot that was idle for too long.)
  * - up to 15 it works again as soon as a position is reported.
  * - 16 and 17 stream and move its restart_lsn, but keep no WAL for it ever again.
  * - from 18 on START_REPLICATION refuses it with 55000.
