@@ -138,6 +138,77 @@ bool result_read_slot(const ResultRow *row, ReadSlotResult *ret, Error *err)
     return true;
 }
 
+static const char *const SLOT_WAL_NAMES[] = {
+    [SLOT_WAL_RESERVED] = "reserved",     [SLOT_WAL_EXTENDED] = "extended",
+    [SLOT_WAL_UNRESERVED] = "unreserved", [SLOT_WAL_LOST] = "lost",
+    [SLOT_WAL_OTHER] = "other",
+};
+
+const char *slot_wal_name(SlotWal wal)
+{
+    return SLOT_WAL_NAMES[wal];
+}
+
+static SlotWal slot_wal_of(const char *name)
+{
+    for (int wal = SLOT_WAL_RESERVED; wal < SLOT_WAL_OTHER; wal++) {
+        if (strcmp(name, SLOT_WAL_NAMES[wal]) == 0)
+            return (SlotWal)wal;
+    }
+    return SLOT_WAL_OTHER;
+}
+
+/* The columns that may be null. */
+static bool take_slot_state(const ResultRow *row, const char *command, SlotViewResult *value,
+                            Error *err)
+{
+    ColumnText text;
+    uint64_t number = 0;
+
+    if (row->values[2] != NULL &&
+        !take_lsn(row, 2, command, "restart_lsn", &value->restart_lsn, err))
+        return false;
+    if (row->values[3] != NULL &&
+        !take_number(row, 3, command, "active_pid", INT32_MAX, &number, err))
+        return false;
+    value->active_pid = (uint32_t)number;
+    if (row->values[4] != NULL) {
+        if (!take_column(row, 4, command, "wal_status", &text, err))
+            return false;
+        value->wal = slot_wal_of(text.text);
+    }
+    if (row->values[5] == NULL)
+        return true;
+    if (!take_column(row, 5, command, "safe_wal_size", &text, err))
+        return false;
+    bool negative = text.text[0] == '-';
+    if (!parse_u64(text.text + (negative ? 1 : 0), 0, INT64_MAX, &number))
+        return column_error(err, command, "safe_wal_size", "is not a number in range");
+    value->limited = true;
+    value->safe_size = negative ? -(int64_t)number : (int64_t)number;
+    return true;
+}
+
+bool result_slot_view(const ResultRow *row, SlotViewResult *ret, Error *err)
+{
+    static const char COMMAND[] = "pg_replication_slots";
+    SlotViewResult value = {.wal = SLOT_WAL_NONE};
+    ColumnText name;
+    ColumnText type;
+
+    if (!check_columns(row, SLOT_VIEW_COLUMNS, COMMAND, err) ||
+        !take_column(row, 0, COMMAND, "slot_name", &name, err) ||
+        !take_column(row, 1, COMMAND, "slot_type", &type, err) ||
+        !take_slot_state(row, COMMAND, &value, err))
+        return false;
+    if (name.text[0] == '\0')
+        return column_error(err, COMMAND, "slot_name", "is empty");
+    (void)snprintf(value.name, sizeof(value.name), "%s", name.text);
+    value.physical = strcmp(type.text, "physical") == 0;
+    *ret = value;
+    return true;
+}
+
 bool result_timeline_history(const ResultRow *row, Timeline timeline, TimelineHistoryResult *ret,
                              Error *err)
 {

@@ -130,6 +130,7 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .no_loop = options->no_loop,
         .no_sync = options->no_sync,
         .continue_on_gap = strcmp(options->on_gap, "continue") == 0,
+        .create_slot_if_missing = options->create_slot_if_missing,
         .verify = verify_mode_from(options),
         .compress = options->compress,
         .compress_workers = compress_workers_from(options),

@@ -5,11 +5,11 @@
 #include "command_begin.h"
 #include "commands.h"
 #include "receive_internal.h"
+#include "slot_report.h"
 
 #include "walrx/cli/help.h"
 #include "walrx/cli/option_parse.h"
 #include "walrx/os/wakeup.h"
-#include "walrx/stream/slot.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -40,46 +40,52 @@ static bool check_call(int argc, char **argv, int operand, const Options *option
     if (options->if_not_exists && !is_create)
         return options_refuse(COMMAND_SLOT, err, "cannot use %s together with --if-not-exists",
                               action);
+    if (options->json && !is_show)
+        return options_refuse(COMMAND_SLOT, err, "cannot use %s together with --json", action);
     return true;
 }
 
 static bool show_one(SlotCall *call, Connection *connection, Error *err)
 {
     const char *name = call->options->slot;
-    char lsn[LSN_TEXT_SIZE];
-    ReadSlotResult slot;
-    if (!slot_read(connection, &call->connect, &call->control, name, &slot, err))
+    SlotStatus status;
+    if (!slot_status(connection, &call->connect, &call->control, name, &status, err))
         return false;
-    printf("slot_name         %s\nexists            %s\n", name, slot.exists ? "yes" : "no");
-    if (!slot.exists)
-        return error_set(err, ERROR_OPERATOR, "replication slot \"%s\" does not exist", name);
-    printf("slot_type         %s\n", slot.physical ? "physical" : "logical");
-    printf("restart_lsn       %s\n",
-           slot.restart_lsn != LSN_INVALID ? lsn_format(slot.restart_lsn, lsn) : "-");
-    /* Unknown without reserved WAL, and from servers before PostgreSQL 15. */
-    if (slot.restart_timeline != 0)
-        printf("restart_timeline  %u\n", slot.restart_timeline);
-    else
-        printf("restart_timeline  -\n");
-    return true;
+    if (!call->options->json)
+        slot_print_one(stdout, name, &status);
+    else if (!slot_print_json(stdout, json_pack("[o]", slot_to_json(name, &status)), err))
+        return false;
+    if (status.exists && !status.viewed)
+        log_line(LOG_INFO, NULL, "what is unknown takes a connection to a database, too: %s",
+                 status.refusal.message);
+    return status.exists ||
+           error_set(err, ERROR_OPERATOR, "replication slot \"%s\" does not exist", name);
 }
 
-/* Every physical slot, one a line, as one value: connection_query reads one row. */
-static bool show_all(Connection *connection, Error *err)
+/* Every physical slot. */
+static bool show_all(const SlotCall *call, Connection *connection, Error *err)
 {
-    ResultRow row;
-    if (!connection_query(connection,
-                          "SELECT coalesce(string_agg(format(E'%-24s  %-6s  %s\\n', slot_name, "
-                          "CASE WHEN active THEN 'yes' ELSE 'no' END, "
-                          "coalesce(restart_lsn::text, '-')), '' ORDER BY slot_name), '') "
-                          "FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical'",
-                          &row, err))
-        return false;
-    if (row.count != 1 || row.values[0] == NULL)
-        return error_set(err, ERROR_PROTOCOL, "the server's answer about its slots has no value");
-    printf("%-24s  %-6s  %s\n", "slot_name", "active", "restart_lsn");
-    (void)fwrite(row.values[0], 1, row.lengths[0], stdout);
-    return true;
+    json_t *list = call->options->json ? json_array() : NULL;
+    SlotStatus status = {.view = {.name = ""}};
+    if (!call->options->json)
+        slot_print_heading(stdout);
+    for (;;) {
+        char after[SLOT_NAME_SIZE];
+        (void)snprintf(after, sizeof(after), "%s", status.view.name);
+        if (!slot_status_next(connection, after, &status, err)) {
+            json_decref(list);
+            return false;
+        }
+        if (!status.exists)
+            break;
+        if (!call->options->json)
+            slot_print_line(stdout, &status);
+        else if (json_array_append_new(list, slot_to_json(status.view.name, &status)) != 0) {
+            json_decref(list);
+            return error_set(err, ERROR_MEMORY, "could not build the JSON of the result");
+        }
+    }
+    return !call->options->json || slot_print_json(stdout, list, err);
 }
 
 static bool act(SlotCall *call, Connection *connection, Error *err)
@@ -89,7 +95,8 @@ static bool act(SlotCall *call, Connection *connection, Error *err)
         return slot_create(connection, options->slot, true, options->if_not_exists, err);
     if (strcmp(call->action, "drop") == 0)
         return slot_drop(connection, options->slot, err);
-    return options->slot != NULL ? show_one(call, connection, err) : show_all(connection, err);
+    return options->slot != NULL ? show_one(call, connection, err)
+                                 : show_all(call, connection, err);
 }
 
 static bool run(SlotCall *call, Error *err)

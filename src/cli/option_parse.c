@@ -180,6 +180,10 @@ static bool check_receive(CommandBit command, const Options *options, Error *err
     if (options->slot == NULL && (options->drop_slot || options->create_slot))
         return options_refuse(command, err, "%s needs a slot to be specified using --slot",
                               options->drop_slot ? "--drop-slot" : "--create-slot");
+    if (options->create_slot_if_missing && options->slot == NULL)
+        return options_refuse(command, err,
+                              "--create-slot-if-missing needs a slot to be specified "
+                              "using --slot");
     if (options->synchronous && options->no_sync)
         return options_refuse(command, err, "cannot use --synchronous together with --no-sync");
     if (options->directory == NULL && !options->drop_slot && !options->create_slot)

@@ -96,6 +96,9 @@ const OptionSpec option_specs[] = {
      .choices = gap_choices,
      .help =
          "when WAL between archive and server is missing: stop, or continue and record the gap"},
+    {"create-slot-if-missing", 0, OPTION_FLAG, GENERAL, NULL, RECEIVE, IN_FILE,
+     MEMBER(create_slot_if_missing),
+     .help = "create the slot where a server lacks it, as after a failover, or has lost its WAL"},
     {"verify", 0, OPTION_CHOICE, GENERAL, "MODE", RECEIVE, IN_FILE, MEMBER(verify),
      .choices = verify_choices,
      .help =
@@ -113,7 +116,7 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY, MEMBER(json),
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT, MEMBER(json),
      .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY,
      MEMBER(version), .help = "show the version and end"},

@@ -146,15 +146,15 @@ static bool measure(Bench *bench, Error *err)
 {
     const BenchOptions *options = bench->options;
     ServerIdentity identity;
-    ReadSlotResult slot = {.restart_lsn = LSN_INVALID};
+    SlotStatus slot = {.restart_lsn = LSN_INVALID};
     Error ignored;
     if (!identify_server(bench->connection, NULL, &identity, err) ||
         !choose_range(bench, &identity, err) || !choose_reporting(bench, err) ||
         !make_slot(bench, err))
         return false;
     if (options->from != LSN_INVALID)
-        (void)!slot_read(bench->connection, &options->connect, bench->control, bench->slot, &slot,
-                         &ignored);
+        (void)!slot_status(bench->connection, &options->connect, bench->control, bench->slot, &slot,
+                           &ignored);
     bench->result->segment_size = identity.segment_size;
     bench->result->timeline = bench->timeline;
     if (!bench_sink_start(&bench->sink, options, identity.system.system_identifier,

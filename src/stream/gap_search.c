@@ -118,8 +118,7 @@ static bool run_trial(Receiver *receiver, const char *command, Error *err)
             error_set(err, ERROR_RETRY, "the server ended streaming before it sent any WAL"));
 }
 
-/* Does the server send WAL from `lsn` on? */
-static bool probe(Receiver *receiver, Timeline timeline, Lsn lsn, bool *ret_there, Error *err)
+bool gap_probe(Receiver *receiver, Timeline timeline, Lsn lsn, bool *ret_there, Error *err)
 {
     ReplicationCommand command = {
         .kind = COMMAND_START_PHYSICAL, .start = lsn, .timeline = timeline};
@@ -133,7 +132,7 @@ static bool probe(Receiver *receiver, Timeline timeline, Lsn lsn, bool *ret_ther
 static bool probe_segment(Receiver *receiver, SegNo segno, bool *ret_there, Error *err)
 {
     Lsn lsn = segment_start(segno, receiver->archive.segment_size);
-    return probe(receiver, timeline_history_at(&receiver->history, lsn), lsn, ret_there, err);
+    return gap_probe(receiver, timeline_history_at(&receiver->history, lsn), lsn, ret_there, err);
 }
 
 bool gap_search(Receiver *receiver, Timeline timeline, Lsn from, Lsn to, Lsn *ret_first, Error *err)
@@ -142,7 +141,7 @@ bool gap_search(Receiver *receiver, Timeline timeline, Lsn from, Lsn to, Lsn *re
     char text[LSN_TEXT_SIZE];
     bool there;
     assert(segment_offset(to, size) == 0 && from < to && to <= receiver->server.flush_lsn);
-    if (!probe(receiver, timeline, from, &there, err))
+    if (!gap_probe(receiver, timeline, from, &there, err))
         return false;
     if (there)
         return error_set(err, ERROR_RETRY,
@@ -166,5 +165,19 @@ bool gap_search(Receiver *receiver, Timeline timeline, Lsn from, Lsn to, Lsn *re
         proven = proven || there;
     }
     *ret_first = segment_start(first, size);
+    return true;
+}
+
+/* Segment 0 does not exist: initdb begins with 1 (BootStrapXLOG in xlog.c, PostgreSQL 15). */
+bool gap_oldest(Receiver *receiver, Lsn to, Lsn *ret_first, Error *err)
+{
+    Lsn first = segment_start(1, receiver->archive.segment_size);
+    bool there = true;
+    if (first < to && !probe_segment(receiver, 1, &there, err))
+        return false;
+    if (!there)
+        return gap_search(receiver, timeline_history_at(&receiver->history, first), first, to,
+                          ret_first, err);
+    *ret_first = first < to ? first : to;
     return true;
 }

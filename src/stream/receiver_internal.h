@@ -31,6 +31,9 @@ typedef struct Receiver {
     TimelineHistory history; /* of the server's timeline; points into switches */
     TimelineSwitch *switches;
     ReadSlotResult slot;
+    bool slot_unread;    /* before PostgreSQL 15, without the view: not even whether it exists */
+    bool slot_lost;      /* the server removed WAL that it was to keep */
+    bool slot_made;      /* by us, over this connection: nothing was ever reported with it */
     bool new_connection; /* nothing was streamed over it yet */
     Joint joint;         /* does the first WAL of this stream continue what is archived? */
     /* what this process made durable, kept over connections */
@@ -47,6 +50,10 @@ typedef struct Receiver {
     Lsn told_unchecked_joint;
     Timeline told_archived_history;
     uint64_t no_room_since_ms; /* 0: there is room */
+    bool told_slot_unread;
+    bool told_slot_unreserved;
+    bool told_slot_revived;
+    bool slot_view_refused; /* once is enough in the server's log */
 } Receiver;
 
 /* One connection from connect to its end. True: the run is over (stop, end position). The
@@ -55,6 +62,10 @@ bool session_run(Receiver *receiver, Error *err) MUST_CHECK;
 
 /* The WAL of `timeline` is durable up to `flushed`: remembered when it is more than was known. */
 void session_note_durable(Receiver *receiver, Timeline timeline, Lsn flushed);
+
+/* The server no longer has the WAL at *lsn, as *err says. Moves both behind the gap and records it,
+ * or makes *err the error that tells its ends. */
+bool session_step_over_gap(Receiver *receiver, Timeline *timeline, Lsn *lsn, Error *err) MUST_CHECK;
 
 typedef enum StreamEnd {
     STREAM_DONE,          /* stop asked for, or the end position reached */

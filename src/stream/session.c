@@ -6,6 +6,7 @@
 #include "gap_search.h"
 #include "identify.h"
 #include "receiver_internal.h"
+#include "slot_state.h"
 
 #include "walrx/archive/gap.h"
 #include "walrx/archive/history_file.h"
@@ -18,7 +19,6 @@
 #include "walrx/os/clock.h"
 #include "walrx/os/log.h"
 #include "walrx/proto/command.h"
-#include "walrx/stream/slot.h"
 #include "walrx/stream/sqlstate.h"
 
 #include <stdio.h>
@@ -133,30 +133,6 @@ static bool fetch_history(Receiver *receiver, Timeline timeline, const TimelineS
                               err);
 }
 
-static bool read_slot(Receiver *receiver, Error *err)
-{
-    const ReceiverOptions *options = receiver->options;
-    receiver->slot = (ReadSlotResult){.exists = false};
-    if (options->slot == NULL)
-        return true;
-    if (!slot_read(receiver->connection, &options->connect, receiver->control, options->slot,
-                   &receiver->slot, err))
-        return false;
-    if (!receiver->slot.exists) {
-        error_set(err, ERROR_OPERATOR, "replication slot \"%s\" does not exist", options->slot);
-        return error_hint(err,
-                          receiver->options->as_pg_receivewal
-                              ? "Create it with --create-slot, and check whether WAL is missing "
-                                "since the last segment in the archive."
-                              : "Create it with \"walrx slot create\", and check whether WAL is "
-                                "missing since the last segment in the archive.");
-    }
-    if (!receiver->slot.physical)
-        return error_set(err, ERROR_OPERATOR, "replication slot \"%s\" is not a physical one",
-                         options->slot);
-    return true;
-}
-
 /* What the archive holds, once the segment behind which receiving starts is known to be one. */
 static bool scan_archive(const Receiver *receiver, Inventory *ret, Error *err)
 {
@@ -241,6 +217,15 @@ static bool choose_start(Receiver *receiver, StartPoint *ret, Error *err)
     return ok;
 }
 
+/* Where a lost slot was made anew, an empty archive begins with what that one keeps. */
+static bool settle_start(Receiver *receiver, StartPoint *ret, Error *err)
+{
+    if (!choose_start(receiver, ret, err) || !slot_state_check(receiver, ret, err))
+        return false;
+    return ret->reason != START_AT_SERVER || !receiver->slot_made ||
+           choose_start(receiver, ret, err);
+}
+
 /* How far this process made the WAL of `timeline` durable over earlier connections. On a later
  * timeline that holds for what lies before the switch. */
 static Lsn known_durable(const Receiver *receiver, Timeline timeline)
@@ -264,11 +249,13 @@ void session_note_durable(Receiver *receiver, Timeline timeline, Lsn flushed)
 }
 
 /* Below this position no flush is reported: the server knows it already from an earlier connection.
- */
+ * A slot beyond the open segment never heard it from this archive: it is new, and stands at the
+ * server's last checkpoint. It moves back to what the archive still needs of the WAL before. */
 static Lsn report_floor(const Receiver *receiver, Lsn start, const PartialTrust *trust)
 {
-    if (receiver->slot.restart_lsn != LSN_INVALID)
-        return receiver->slot.restart_lsn;
+    Lsn slot = receiver->slot.restart_lsn;
+    if (slot != LSN_INVALID && slot < start + receiver->archive.segment_size)
+        return slot;
     return trust->exists && trust->proven_end > start ? trust->proven_end : start;
 }
 
@@ -394,7 +381,7 @@ static bool record_gap(Receiver *receiver, const Gap *gap, Timeline behind, Erro
 
 /* The server no longer has the WAL at *lsn. Where it can go on, above *lsn, or the error. Under the
  * name pg_receivewal a gap is met again every 5 seconds, so its end is not searched for. */
-static bool step_over_gap(Receiver *receiver, Timeline *timeline, Lsn *lsn, Error *err)
+bool session_step_over_gap(Receiver *receiver, Timeline *timeline, Lsn *lsn, Error *err)
 {
     Error cause = *err;
     Gap gap = {.timeline = *timeline, .begin = *lsn, .end = LSN_INVALID};
@@ -437,6 +424,21 @@ static void tell_open_segment(const Receiver *receiver)
              "not renaming \"%s\", segment is not complete", name);
 }
 
+/* START_REPLICATION failed. Is it about the slot, and can go on with another? */
+static bool mend_slot(Receiver *receiver, const StartPoint *start, Timeline timeline, Lsn lsn,
+                      Error *err)
+{
+    StartPoint at = *start;
+    if (receiver->open_lsn != lsn)
+        return false; /* something was streamed: it failed later */
+    if (lsn != start->lsn || timeline != start->timeline)
+        at = (StartPoint){.reason = START_AFTER_ARCHIVE, .timeline = timeline, .lsn = lsn};
+    if (!slot_state_mend(receiver, &at, err))
+        return false;
+    receiver->new_connection = true; /* still: nothing came over it */
+    return true;
+}
+
 /* Follows the server from timeline to timeline. */
 static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
 {
@@ -450,10 +452,12 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
         /* The only command of stream_one is START_REPLICATION, so this is about WAL. */
         if (!ok && strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) == 0) {
             lsn = receiver->open_lsn; /* what came before the hole is in the archive */
-            if (!step_over_gap(receiver, &timeline, &lsn, err))
+            if (!session_step_over_gap(receiver, &timeline, &lsn, err))
                 return false;
             continue;
         }
+        if (!ok && mend_slot(receiver, start, timeline, lsn, err))
+            continue;
         tell_open_segment(receiver);
         if (!ok)
             return false;
@@ -483,7 +487,7 @@ static bool run_connected(Receiver *receiver, Error *err)
         return false;
     machine_on_connected(&receiver->machine);
     return fetch_history(receiver, receiver->server.timeline, NULL, err) &&
-           read_slot(receiver, err) && choose_start(receiver, &start, err) &&
+           slot_state_read(receiver, err) && settle_start(receiver, &start, err) &&
            follow(receiver, &start, err);
 }
 

@@ -73,6 +73,20 @@ static void check_read_slot(const ResultRow *row)
     require(back.restart_timeline == value.restart_timeline);
 }
 
+static void check_slot_view(const ResultRow *row)
+{
+    SlotViewResult value;
+    Error err;
+
+    if (!result_slot_view(row, &value, &err)) {
+        check_refusal(&err);
+        return;
+    }
+    require(value.name[0] != '\0' && strlen(value.name) < SLOT_NAME_SIZE);
+    require(value.wal >= SLOT_WAL_NONE && value.wal <= SLOT_WAL_OTHER);
+    require(value.limited || value.safe_size == 0);
+}
+
 static void check_end_of_timeline(const ResultRow *row)
 {
     EndOfTimelineResult value;
@@ -132,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     check_identify_system(&row);
     check_read_slot(&row);
+    check_slot_view(&row);
     check_end_of_timeline(&row);
     check_timeline_history(&row);
     check_settings(&row);

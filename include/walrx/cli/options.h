@@ -90,6 +90,7 @@ typedef struct Options {
     uint64_t flush_interval_ms;
     uint64_t receive_timeout_ms;
     const char *on_gap; /* "stop" or "continue" */
+    bool create_slot_if_missing;
     const char *verify; /* "off", "on" or "stop" */
     bool report_apply;
     uint64_t min_free; /* MIN_FREE_DEFAULT: not given */

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "walrx/base/error.h"
+#include "walrx/proto/command.h"
 #include "walrx/proto/lsn.h"
 #include "walrx/proto/segment.h"
 
@@ -41,6 +42,29 @@ typedef struct ReadSlotResult {
     Timeline restart_timeline; /* 0 with LSN_INVALID */
 } ReadSlotResult;
 
+/* What pg_replication_slots says about the WAL behind a slot (wal_status, PostgreSQL 13 and up). */
+typedef enum SlotWal {
+    SLOT_WAL_NONE, /* null: nothing reserved; always so before PostgreSQL 13 */
+    SLOT_WAL_RESERVED,
+    SLOT_WAL_EXTENDED,   /* beyond max_wal_size, kept by the slot or wal_keep_size */
+    SLOT_WAL_UNRESERVED, /* the next checkpoint may remove it */
+    SLOT_WAL_LOST,
+    SLOT_WAL_OTHER, /* a word of a newer server */
+} SlotWal;
+
+/* The row of result_slot_view: slot_name, slot_type, restart_lsn::text, active_pid, wal_status,
+ * safe_wal_size. */
+#define SLOT_VIEW_COLUMNS 6
+typedef struct SlotViewResult {
+    char name[SLOT_NAME_SIZE];
+    bool physical;
+    Lsn restart_lsn;     /* LSN_INVALID: null */
+    uint32_t active_pid; /* 0: not in use */
+    SlotWal wal;
+    bool limited;      /* safe_wal_size is not null */
+    int64_t safe_size; /* bytes of WAL until the slot is in danger; below 0 when it is */
+} SlotViewResult;
+
 typedef struct TimelineHistoryResult {
     const char *file_name; /* borrowed, not terminated */
     size_t file_name_length;
@@ -55,6 +79,9 @@ typedef struct EndOfTimelineResult {
 
 bool result_identify_system(const ResultRow *row, IdentifySystemResult *ret, Error *err) MUST_CHECK;
 bool result_read_slot(const ResultRow *row, ReadSlotResult *ret, Error *err) MUST_CHECK;
+bool result_slot_view(const ResultRow *row, SlotViewResult *ret, Error *err) MUST_CHECK;
+/* "reserved", "lost", ...; NULL for SLOT_WAL_NONE. */
+const char *slot_wal_name(SlotWal wal);
 /* Refuses a file name that is not the one of `timeline`, and content above
  * TIMELINE_HISTORY_MAX_BYTES. */
 bool result_timeline_history(const ResultRow *row, Timeline timeline, TimelineHistoryResult *ret,

@@ -40,6 +40,7 @@ typedef struct ReceiverOptions {
     bool no_loop;
     bool no_sync;
     bool continue_on_gap;
+    bool create_slot_if_missing;
     VerifyMode verify;
     CompressSpec compress;
     unsigned compress_workers;

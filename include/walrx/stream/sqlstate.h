@@ -10,5 +10,10 @@
 /* "58P01": a WAL file that START_REPLICATION or TIMELINE_HISTORY wanted is gone. */
 #define SQLSTATE_UNDEFINED_FILE "58P01"
 #define SQLSTATE_DUPLICATE_OBJECT "42710"
+/* START_REPLICATION or DROP_REPLICATION_SLOT: there is no such slot. */
+#define SQLSTATE_UNDEFINED_OBJECT "42704"
+/* START_REPLICATION with an existing physical slot: it was invalidated (ReplicationSlotAcquire in
+ * slot.c, PostgreSQL 18; before that the server does not look). */
+#define SQLSTATE_NOT_IN_PREREQUISITE_STATE "55000"
 
 ErrorClass sqlstate_class(const char *sqlstate);

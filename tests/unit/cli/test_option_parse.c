@@ -128,7 +128,7 @@ static void options_of_walrx_are_taken(void **state)
         parse(COMMAND_RECEIVE,
               "-D x --flush-interval=200ms --receive-timeout=0 --on-gap=continue --verify=stop "
               "--report-apply --memory=8MB --compress-workers=256 --log-format=json "
-              "-Z zstd -s 500ms --config=file",
+              "-Z zstd -s 500ms --config=file -S s --create-slot-if-missing",
               &line, &options, &error));
     assert_int_equal(options.flush_interval_ms, 200);
     assert_int_equal(options.receive_timeout_ms, 0);
@@ -141,6 +141,7 @@ static void options_of_walrx_are_taken(void **state)
     assert_int_equal(options.compress.method, WAL_ZSTD);
     assert_int_equal(options.status_interval_ms, 500);
     assert_string_equal(options.config, "file");
+    assert_true(options.create_slot_if_missing);
 }
 
 static void defaults_are_those_of_the_manual(void **state)
@@ -265,6 +266,10 @@ static const Refusal refusals[] = {
      true},
     {COMMAND_RECEIVE, "-D x -S has-dash",
      "replication slot name \"has-dash\" contains an invalid character", false},
+    {COMMAND_RECEIVE, "-D x --create-slot-if-missing",
+     "--create-slot-if-missing needs a slot to be specified using --slot", true},
+    {COMMAND_FRONT, "-D x -S s --create-slot-if-missing",
+     "unrecognized option \"--create-slot-if-missing\"", true},
     {COMMAND_SLOT, "create -S s -D x", "unrecognized option \"-D\"", true},
     {COMMAND_SLOT, "create --create-slot", "unrecognized option \"--create-slot\"", true},
     {COMMAND_VERIFY, "", "no archive directory specified", true},

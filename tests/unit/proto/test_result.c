@@ -44,6 +44,17 @@ static bool read_slot(const ResultRow *row, ReadSlotResult *ret)
     return done;
 }
 
+static bool slot_view(const ResultRow *row, SlotViewResult *ret)
+{
+    Error err;
+
+    error_clear(&err);
+    bool done = result_slot_view(row, ret, &err);
+
+    assert_int_equal(err.class, done ? ERROR_NONE : ERROR_PROTOCOL);
+    return done;
+}
+
 static bool timeline_history(const ResultRow *row, Timeline timeline, TimelineHistoryResult *ret)
 {
     Error err;
@@ -233,6 +244,66 @@ static void read_slot_refuses_half_a_position(void **state)
         if (read_slot(&rows[i], &result))
             fail_msg("accepted row %zu", i);
         assert_int_equal(result.restart_timeline, 42);
+    }
+}
+
+static void slot_view_takes_what_servers_say(void **state)
+{
+    static const struct {
+        const char *word;
+        SlotWal wal;
+    } WORDS[] = {
+        {"reserved", SLOT_WAL_RESERVED},     {"extended", SLOT_WAL_EXTENDED},
+        {"unreserved", SLOT_WAL_UNRESERVED}, {"lost", SLOT_WAL_LOST},
+        {"mislaid", SLOT_WAL_OTHER},         {NULL, SLOT_WAL_NONE},
+    };
+    SlotViewResult view;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++) {
+        const ResultRow row = ROW("arch", "physical", "1/2", "4711", WORDS[i].word, "-17");
+
+        assert_true(slot_view(&row, &view));
+        assert_int_equal(view.wal, WORDS[i].wal);
+        if (view.wal != SLOT_WAL_NONE && view.wal != SLOT_WAL_OTHER)
+            assert_string_equal(slot_wal_name(view.wal), WORDS[i].word);
+    }
+    assert_null(slot_wal_name(SLOT_WAL_NONE));
+    assert_string_equal(view.name, "arch");
+    assert_true(view.physical && view.limited);
+    assert_true(view.restart_lsn == 0x100000002 && view.safe_size == -17);
+    assert_int_equal(view.active_pid, 4711);
+    const ResultRow bare = ROW("x", "logical", NULL, NULL, NULL, NULL);
+    assert_true(slot_view(&bare, &view));
+    assert_false(view.physical || view.limited);
+    assert_true(view.restart_lsn == LSN_INVALID && view.active_pid == 0 && view.safe_size == 0);
+}
+
+static void slot_view_refuses_what_is_no_value(void **state)
+{
+    static const char LONG[] = "a234567890123456789012345678901234567890123456789012345678901234";
+    const ResultRow rows[] = {
+        ROW(NULL, "physical", NULL, NULL, NULL, NULL),
+        ROW("", "physical", NULL, NULL, NULL, NULL),
+        ROW(LONG, "physical", NULL, NULL, NULL, NULL),
+        ROW("a", NULL, NULL, NULL, NULL, NULL),
+        ROW("a", "physical", "here", NULL, NULL, NULL),
+        ROW("a", "physical", NULL, "0", NULL, NULL),
+        ROW("a", "physical", NULL, "-1", NULL, NULL),
+        ROW("a", "physical", NULL, "2147483648", NULL, NULL),
+        ROW("a", "physical", NULL, NULL, NULL, "much"),
+        ROW("a", "physical", NULL, NULL, NULL, "--1"),
+        ROW("a", "physical", NULL, NULL, NULL, "9223372036854775808"),
+        ROW("a", "physical", NULL, NULL, NULL),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        SlotViewResult view = {.active_pid = 42};
+
+        if (slot_view(&rows[i], &view))
+            fail_msg("accepted row %zu", i);
+        assert_int_equal(view.active_pid, 42);
     }
 }
 
@@ -429,6 +500,8 @@ int main(void)
         cmocka_unit_test(values_with_a_zero_byte_are_refused),
         cmocka_unit_test(read_slot_makes_the_round_trip),
         cmocka_unit_test(read_slot_refuses_half_a_position),
+        cmocka_unit_test(slot_view_takes_what_servers_say),
+        cmocka_unit_test(slot_view_refuses_what_is_no_value),
         cmocka_unit_test(timeline_history_must_be_the_one_asked_for),
         cmocka_unit_test(end_of_timeline_makes_the_round_trip),
         cmocka_unit_test(segment_sizes_make_the_round_trip),

@@ -28,17 +28,20 @@ static const struct {
     {"42710", ERROR_OPERATOR}, /* duplicate_object: the slot exists */
     {"53300", ERROR_RETRY},    /* too_many_connections */
     {"53100", ERROR_RETRY},    /* disk_full, over there */
-    {"53400", ERROR_RETRY},    /* configuration_limit_exceeded: no free slot */
+    {"53200", ERROR_RETRY},    /* out_of_memory, over there */
+    {"53400", ERROR_OPERATOR}, /* configuration_limit_exceeded: no free slot */
     {"55000", ERROR_OPERATOR}, /* object_not_in_prerequisite_state: slot invalidated */
     {"55006", ERROR_RETRY},    /* object_in_use: the slot is active */
     {"57014", ERROR_RETRY},    /* query_canceled */
     {"57P01", ERROR_RETRY},    /* admin_shutdown */
     {"57P02", ERROR_RETRY},    /* crash_shutdown */
     {"57P03", ERROR_RETRY},    /* cannot_connect_now: starting up */
+    {"57P05", ERROR_RETRY},    /* idle_session_timeout */
     {"58030", ERROR_RETRY},    /* io_error, over there */
     {"58P01", ERROR_ARCHIVE},  /* undefined_file: the WAL is gone */
     {"0A000", ERROR_OPERATOR}, /* feature_not_supported */
-    {"XX000", ERROR_RETRY},    /* internal_error */
+    {"F0000", ERROR_OPERATOR}, /* config_file_error */
+    {"XX000", ERROR_RETRY},    /* internal_error: also a segment removed while it was read */
     {"", ERROR_RETRY},         /* the connection broke without a word */
     {"ZZZZZ", ERROR_RETRY},    {"5", ERROR_RETRY},
 };
