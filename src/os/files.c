@@ -7,12 +7,10 @@
 
 #include "interrupted.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -41,6 +39,9 @@ const FileTable *file_table_kernel(void)
         .renameat2 = kernel_renameat2,
         .unlinkat = unlinkat,
         .mkdirat = mkdirat,
+        .fstatat = fstatat,
+        .fchmod = fchmod,
+        .readdir = readdir,
     };
     return &table;
 }
@@ -133,7 +134,9 @@ void dir_close(Dir *dir)
 
 bool dir_let_group_read(Dir *dir, Dir *inside, Error *err)
 {
-    if (fchmod(inside->fd, 0750) != 0)
+    int rc;
+    RETRY_EINTR(rc, inside->files->fchmod(inside->fd, 0750));
+    if (rc != 0)
         return error_set_errno(err, ERROR_STORAGE, errno,
                                "could not change the mode of directory \"%s\"", inside->path);
     dir->file_mode = 0640;
@@ -162,7 +165,9 @@ bool dir_visit(const Dir *dir, DirVisit visit, void *context, Error *err)
     bool ok = true;
     for (;;) {
         errno = 0;
-        const struct dirent *entry = readdir(stream);
+        const struct dirent *entry = dir->files->readdir(stream);
+        if (entry == NULL && errno == EINTR)
+            continue;
         if (entry == NULL) {
             if (errno != 0)
                 ok = error_set_errno(err, ERROR_STORAGE, errno, "could not read directory \"%s\"",
@@ -181,7 +186,9 @@ bool dir_visit(const Dir *dir, DirVisit visit, void *context, Error *err)
 bool file_status(const Dir *dir, const char *name, bool *ret_exists, uint64_t *ret_size, Error *err)
 {
     struct stat status;
-    if (fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    int rc;
+    RETRY_EINTR(rc, dir->files->fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW));
+    if (rc != 0) {
         if (errno != ENOENT)
             return file_error(err, errno, "stat", dir, name);
         *ret_exists = false;

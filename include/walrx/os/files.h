@@ -13,9 +13,11 @@
 
 #include "walrx/base/error.h"
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -31,6 +33,9 @@ typedef struct FileTable {
     int (*renameat2)(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
     int (*unlinkat)(int dir_fd, const char *name, int flags);
     int (*mkdirat)(int dir_fd, const char *name, mode_t mode);
+    int (*fstatat)(int dir_fd, const char *name, struct stat *ret, int flags);
+    int (*fchmod)(int fd, mode_t mode);
+    struct dirent *(*readdir)(DIR *stream); /* errno is 0 at the end */
 } FileTable;
 
 /* The kernel's own calls. */
