@@ -47,7 +47,7 @@ const CodecMethod *codec_method(WalCompression compression)
 
 void *codec_out_of_memory(Error *err)
 {
-    (void)error_set(err, ERROR_MEMORY, "out of memory");
+    (void)error_set(err, ERROR_MEMORY, "out of memory for compression");
     return NULL;
 }
 

@@ -68,5 +68,5 @@ extern const CodecMethod codec_zstd;
 /* NULL for WAL_RAW. */
 const CodecMethod *codec_method(WalCompression compression);
 
-/* ERROR_MEMORY "out of memory"; returns NULL for functions that give an object. */
+/* ERROR_MEMORY "out of memory for compression"; returns NULL for functions that give an object. */
 void *codec_out_of_memory(Error *err);

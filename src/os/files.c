@@ -8,12 +8,10 @@
 #include "interrupted.h"
 #include "storage_class.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define STAT_BLOCK 512 /* unit of st_blocks */
@@ -44,6 +42,9 @@ const FileTable *file_table_kernel(void)
         .unlinkat = unlinkat,
         .mkdirat = mkdirat,
         .fstatvfs = fstatvfs,
+        .fstatat = fstatat,
+        .fchmod = fchmod,
+        .readdir = readdir,
     };
     return &table;
 }
@@ -136,7 +137,9 @@ void dir_close(Dir *dir)
 
 bool dir_let_group_read(Dir *dir, Dir *inside, Error *err)
 {
-    if (fchmod(inside->fd, 0750) != 0)
+    int rc;
+    RETRY_EINTR(rc, inside->files->fchmod(inside->fd, 0750));
+    if (rc != 0)
         return error_set_errno(err, ERROR_STORAGE, errno,
                                "could not change the mode of directory \"%s\"", inside->path);
     dir->file_mode = 0640;
@@ -165,7 +168,9 @@ bool dir_visit(const Dir *dir, DirVisit visit, void *context, Error *err)
     bool ok = true;
     for (;;) {
         errno = 0;
-        const struct dirent *entry = readdir(stream);
+        const struct dirent *entry = dir->files->readdir(stream);
+        if (entry == NULL && errno == EINTR)
+            continue;
         if (entry == NULL) {
             if (errno != 0)
                 ok = error_set_errno(err, ERROR_STORAGE, errno, "could not read directory \"%s\"",
@@ -184,7 +189,9 @@ bool dir_visit(const Dir *dir, DirVisit visit, void *context, Error *err)
 bool file_status(const Dir *dir, const char *name, bool *ret_exists, uint64_t *ret_size, Error *err)
 {
     struct stat status;
-    if (fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    int rc;
+    RETRY_EINTR(rc, dir->files->fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW));
+    if (rc != 0) {
         if (errno != ENOENT)
             return file_error(err, errno, "stat", dir, name);
         *ret_exists = false;

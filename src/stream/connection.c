@@ -344,6 +344,11 @@ uint64_t connection_timeout(const Connection *connection)
     return connection->timeout_ms;
 }
 
+void connection_set_timeout(Connection *connection, uint64_t timeout_ms)
+{
+    connection->timeout_ms = timeout_ms;
+}
+
 const char *connection_peer(const Connection *connection)
 {
     return connection->peer;

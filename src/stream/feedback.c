@@ -154,17 +154,25 @@ static void decide_liveness(Feedback *feedback, bool stalled, FeedbackDecision *
         return;
     }
     uint64_t silent = now_ms - feedback->last_message_ms;
-    if (silent >= timeout) {
-        decision->peer_dead = true;
-        return;
-    }
     if (silent >= timeout / 2 && !feedback->ping_open) {
         feedback->ping_open = true;
+        feedback->ping_ms = now_ms;
         decision->send_status = true;
         decision->ask_reply = true;
     }
-    wait_at_most(decision,
-                 feedback->last_message_ms + (feedback->ping_open ? timeout : timeout / 2));
+    if (!feedback->ping_open) {
+        wait_at_most(decision, feedback->last_message_ms + timeout / 2);
+        return;
+    }
+    /* Usually that is the time-out. It is later where the question was: a shorter time-out from a
+     * reload, or a machine that stood still, say nothing about the server. */
+    uint64_t dead_ms = feedback->ping_ms + (timeout - timeout / 2);
+    if (dead_ms < feedback->last_message_ms + timeout)
+        dead_ms = feedback->last_message_ms + timeout;
+    if (now_ms >= dead_ms)
+        decision->peer_dead = true;
+    else
+        wait_at_most(decision, dead_ms);
 }
 
 FeedbackDecision feedback_decide(Feedback *feedback, const FeedbackPositions *positions,

@@ -37,7 +37,10 @@ bool identify_server(Connection *connection, const char *slot, ServerIdentity *r
     if (version >= 110000 && (!identify_show(connection, "data_directory_mode", &row, err) ||
                               !result_directory_mode(&row, &mode, err)))
         return false;
-    if (!identify_ask(connection, &command, &row, err) ||
+    /* In this order: a standby that is promoted in between seems to be one still, and is looked at
+     * again. The other way round its old timeline and position would seem to be a primary's. */
+    if (!connection_in_recovery(connection, &identity.in_recovery, err) ||
+        !identify_ask(connection, &command, &row, err) ||
         !result_identify_system(&row, &identity.system, err))
         return false;
     if (identity.system.has_database)

@@ -12,6 +12,7 @@
 typedef struct ServerIdentity {
     IdentifySystemResult system;
     uint32_t segment_size;
+    bool in_recovery;    /* just before `system` was told */
     bool group_may_read; /* its data directory; false before PostgreSQL 11 */
 } ServerIdentity;
 

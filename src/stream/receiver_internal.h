@@ -28,6 +28,7 @@ typedef struct Receiver {
     /* of the connection in use */
     Connection *connection; /* NULL between sessions */
     IdentifySystemResult server;
+    bool in_recovery;        /* as the server was when it told that */
     TimelineHistory history; /* of the server's timeline; points into switches */
     TimelineSwitch *switches;
     ReadSlotResult slot;

@@ -205,10 +205,10 @@ static bool choose_start(Receiver *receiver, StartPoint *ret, Error *err)
         .flush_lsn = receiver->server.flush_lsn,
         .slot_restart_lsn = receiver->slot.restart_lsn,
         .slot_timeline = receiver->slot.restart_timeline,
+        .in_recovery = receiver->in_recovery,
     };
     uint32_t size = receiver->archive.segment_size;
-    if (!connection_in_recovery(receiver->connection, &server.in_recovery, err) ||
-        !scan_archive(receiver, &inventory, err))
+    if (!scan_archive(receiver, &inventory, err))
         return false;
     bool ok = start_choose(&inventory, &server, size, ret, err);
     inventory_free(&inventory);
@@ -285,11 +285,11 @@ static Lsn later(Lsn a, Lsn b)
  * restored, and what it writes next differs. */
 static bool check_not_behind(Receiver *receiver, Timeline timeline, Lsn archived, Error *err)
 {
-    StartServer server = {.flush_lsn = receiver->server.flush_lsn};
+    StartServer server = {.flush_lsn = receiver->server.flush_lsn,
+                          .in_recovery = receiver->in_recovery};
     if (timeline != receiver->server.timeline || archived <= server.flush_lsn)
         return true;
-    return connection_in_recovery(receiver->connection, &server.in_recovery, err) &&
-           start_refuse_behind(&server, timeline, archived, err);
+    return start_refuse_behind(&server, timeline, archived, err);
 }
 
 static bool prepare_store(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn *ret_floor,
@@ -356,6 +356,7 @@ static bool identify_again(Receiver *receiver, Error *err)
     if (!identify_server(receiver->connection, receiver->options->slot, &identity, err))
         return false;
     receiver->server = identity.system;
+    receiver->in_recovery = identity.in_recovery;
     return (receiver->server.timeline <= receiver->history.target ||
             fetch_history(receiver, receiver->server.timeline, NULL, err));
 }
@@ -481,6 +482,7 @@ static bool run_connected(Receiver *receiver, Error *err)
     if (!identify_server(receiver->connection, receiver->options->slot, &identity, err))
         return false;
     receiver->server = identity.system;
+    receiver->in_recovery = identity.in_recovery;
     if (!archive_bind(&receiver->archive, receiver->server.system_identifier, identity.segment_size,
                       identity.group_may_read, err) ||
         !start_threads(receiver, err))

@@ -219,6 +219,7 @@ static void reload(Stream *stream)
     if (receiver->options->reload(receiver->options->reload_context, &receiver->tunables)) {
         FeedbackConfig config = feedback_config(receiver, stream->feedback.config.floor);
         feedback_configure(&stream->feedback, &config);
+        connection_set_timeout(receiver->connection, receiver->tunables.receive_timeout_ms);
     }
     notify_ready();
 }

@@ -112,7 +112,8 @@ const char *fake_files_call_name(FakeCall call)
         [FAKE_OPENAT] = "openat",       [FAKE_CLOSE] = "close",         [FAKE_PREAD] = "pread",
         [FAKE_PWRITEV] = "pwritev",     [FAKE_FDATASYNC] = "fdatasync", [FAKE_FSYNC] = "fsync",
         [FAKE_FALLOCATE] = "fallocate", [FAKE_FTRUNCATE] = "ftruncate", [FAKE_RENAME] = "renameat2",
-        [FAKE_UNLINK] = "unlinkat",     [FAKE_MKDIR] = "mkdirat",       [FAKE_ANY] = "any"};
+        [FAKE_UNLINK] = "unlinkat",     [FAKE_MKDIR] = "mkdirat",       [FAKE_STAT] = "fstatat",
+        [FAKE_CHMOD] = "fchmod",        [FAKE_READDIR] = "readdir",     [FAKE_ANY] = "any"};
     return names[call];
 }
 
@@ -388,6 +389,31 @@ static int fake_fstatvfs(int fd, struct statvfs *ret)
     return leave(result);
 }
 
+static int fake_fstatat(int dir_fd, const char *name, struct stat *ret, int flags)
+{
+    if (enter(FAKE_STAT, NULL))
+        return leave(-1);
+    return leave(fstatat(dir_fd, name, ret, flags));
+}
+
+static int fake_fchmod(int fd, mode_t mode)
+{
+    if (enter(FAKE_CHMOD, NULL))
+        return leave(-1);
+    return leave(fchmod(fd, mode));
+}
+
+static struct dirent *fake_readdir(DIR *stream)
+{
+    struct dirent *entry = NULL;
+    if (!enter(FAKE_READDIR, NULL)) {
+        errno = 0;
+        entry = readdir(stream);
+    }
+    (void)leave(0);
+    return entry;
+}
+
 const FileTable *fake_files_table(void)
 {
     static const FileTable table = {
@@ -403,6 +429,9 @@ const FileTable *fake_files_table(void)
         .unlinkat = fake_unlinkat,
         .mkdirat = fake_mkdirat,
         .fstatvfs = fake_fstatvfs,
+        .fstatat = fake_fstatat,
+        .fchmod = fake_fchmod,
+        .readdir = fake_readdir,
     };
     return &table;
 }

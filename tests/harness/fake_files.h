@@ -26,6 +26,9 @@ typedef enum FakeCall {
     FAKE_RENAME,
     FAKE_UNLINK,
     FAKE_MKDIR,
+    FAKE_STAT,
+    FAKE_CHMOD,
+    FAKE_READDIR,
     FAKE_ANY, /* counts them all */
 } FakeCall;
 #define FAKE_CALL_COUNT (FAKE_ANY + 1)

@@ -190,6 +190,9 @@ static void note(const FakeEvent *event)
         break;
     case FAKE_CLOSE:
     case FAKE_PREAD:
+    case FAKE_STAT:
+    case FAKE_CHMOD:
+    case FAKE_READDIR:
     case FAKE_ANY:
         break;
     }

@@ -14,9 +14,11 @@
 
 #include "walrx/base/error.h"
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -34,6 +36,9 @@ typedef struct FileTable {
     int (*unlinkat)(int dir_fd, const char *name, int flags);
     int (*mkdirat)(int dir_fd, const char *name, mode_t mode);
     int (*fstatvfs)(int fd, struct statvfs *ret);
+    int (*fstatat)(int dir_fd, const char *name, struct stat *ret, int flags);
+    int (*fchmod)(int fd, mode_t mode);
+    struct dirent *(*readdir)(DIR *stream); /* errno is 0 at the end */
 } FileTable;
 
 /* The kernel's own calls. */

@@ -53,8 +53,9 @@ int connection_server_version(const Connection *connection);
 int connection_backend_pid(const Connection *connection);
 /* Is the server a standby? */
 bool connection_in_recovery(Connection *connection, bool *ret, Error *err) MUST_CHECK;
-/* The limit given to connection_open. */
+/* The limit for each answer: the one given to connection_open, or set since (0: none). */
 uint64_t connection_timeout(const Connection *connection);
+void connection_set_timeout(Connection *connection, uint64_t timeout_ms);
 /* "db1:5432" or a socket directory: the host in use. */
 const char *connection_peer(const Connection *connection);
 

@@ -30,8 +30,9 @@ typedef struct Feedback {
     FeedbackConfig config;
     uint64_t last_status_ms;
     uint64_t last_message_ms; /* the server's last sign of life */
-    bool ping_open;           /* we asked for a reply since then */
-    bool reply_wanted;        /* the server asked for one */
+    bool ping_open;           /* we asked for a reply since then, at: */
+    uint64_t ping_ms;
+    bool reply_wanted; /* the server asked for one */
     uint64_t reply_wanted_ms;
     Lsn reply_target; /* received when it asked: the reply waits for this flush */
     bool drained;     /* all that was there has been received */
@@ -56,8 +57,8 @@ typedef struct FeedbackDecision {
     bool request_flush; /* of everything received */
     bool request_write; /* the same, to the kernel only: at most a second after it came */
     bool send_status;
-    bool ask_reply;         /* the status asks the server for a keepalive */
-    bool peer_dead;         /* no sign of life within receive_timeout */
+    bool ask_reply; /* the status asks the server for a keepalive */
+    bool peer_dead; /* no sign of life within receive_timeout, and half of it after asking */
     uint64_t wait_until_ms; /* decide again then, at the latest; UINT64_MAX: only on events */
 } FeedbackDecision;
 

@@ -363,6 +363,30 @@ static void silence_is_pinged_at_half_and_dead_at_the_timeout(void **state)
     assert_true(decide(&bench).peer_dead);
 }
 
+static void who_was_not_asked_is_not_dead(void **state)
+{
+    FeedbackConfig config = {.receive_timeout_ms = 60000};
+    Bench bench = bench_with(config);
+
+    (void)state;
+    bench.now += 200000; /* the machine stood still */
+    FeedbackDecision decision = decide(&bench);
+    assert_true(decision.ask_reply);
+    assert_false(decision.peer_dead);
+    assert_int_equal(decision.wait_until_ms, bench.now + 30000);
+    feedback_on_keepalive(&bench.feedback, false, bench.at.received, bench.now);
+    bench.now += 10000;
+    config.receive_timeout_ms = 5000; /* SIGHUP */
+    feedback_configure(&bench.feedback, &config);
+    decision = decide(&bench);
+    assert_true(decision.ask_reply);
+    assert_false(decision.peer_dead);
+    bench.now += 2499;
+    assert_false(decide(&bench).peer_dead);
+    bench.now += 1;
+    assert_true(decide(&bench).peer_dead);
+}
+
 static void any_message_is_a_sign_of_life(void **state)
 {
     FeedbackConfig config = {.receive_timeout_ms = 60000};
@@ -420,6 +444,7 @@ typedef struct Simulation {
     Lsn asked;              /* highest flush we were told to make */
     Lsn reported;
     bool pinged;
+    uint64_t pinged_ms;
     bool stalled;
     uint64_t seed;
     int step;
@@ -541,13 +566,18 @@ static void check_liveness(Simulation *simulation, const FeedbackDecision *decis
 {
     uint64_t timeout = simulation->config.receive_timeout_ms;
     uint64_t silent = simulation->bench.now - simulation->last_heard_ms;
-    promise(simulation, decision->peer_dead == (timeout > 0 && silent >= timeout), "peer_dead");
+    bool asked = simulation->pinged && !simulation->stalled &&
+                 simulation->bench.now - simulation->pinged_ms >= timeout - timeout / 2;
+    promise(simulation, decision->peer_dead == (timeout > 0 && silent >= timeout && asked),
+            "peer_dead");
     if (decision->peer_dead)
         return;
     bool ping = timeout > 0 && silent >= timeout / 2 && !simulation->pinged && !simulation->stalled;
     promise(simulation, decision->ask_reply == ping, "ping at half the timeout");
     promise(simulation, !decision->ask_reply || decision->send_status, "a ping is a status");
     simulation->pinged |= decision->ask_reply;
+    if (decision->ask_reply)
+        simulation->pinged_ms = simulation->bench.now;
 }
 
 /* What had to happen by now, after the decision was carried out. */
@@ -657,6 +687,7 @@ int main(void)
         cmocka_unit_test(flush_becomes_zero_when_it_is_no_longer_to_be_reported),
         cmocka_unit_test(new_intervals_count_from_the_last_status),
         cmocka_unit_test(silence_is_pinged_at_half_and_dead_at_the_timeout),
+        cmocka_unit_test(who_was_not_asked_is_not_dead),
         cmocka_unit_test(any_message_is_a_sign_of_life),
         cmocka_unit_test(a_full_ring_says_nothing_about_the_server_but_we_keep_speaking),
         cmocka_unit_test(random_servers_disks_and_clocks_keep_every_promise),
