@@ -30,6 +30,23 @@ static bool lost(Connection *connection, const char *doing, Error *err)
     return error_set(err, ERROR_RETRY, "%s: %s", doing, text[0] != '\0' ? text : "connection lost");
 }
 
+/* What libpq reads counts, wherever it does: a full socket makes its writing calls read too. */
+static bool consume(Connection *connection)
+{
+    receive_meter_use(&connection->meter);
+    bool ok = PQconsumeInput(connection->pg) != 0;
+    receive_meter_use(NULL);
+    return ok;
+}
+
+static int flush(Connection *connection)
+{
+    receive_meter_use(&connection->meter);
+    int left = PQflush(connection->pg);
+    receive_meter_use(NULL);
+    return left;
+}
+
 static uint64_t deadline_of(const Connection *connection)
 {
     return connection->timeout_ms == 0 ? UINT64_MAX : clock_monotonic_ms() + connection->timeout_ms;
@@ -63,6 +80,9 @@ static bool server_error(const PGresult *result, const char *command, Error *err
     copy_line(text, sizeof(text), PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
     if (text[0] == '\0')
         copy_line(text, sizeof(text), PQresultErrorMessage(result));
+    if (text[0] == '\0')
+        (void)snprintf(text, sizeof(text), "unexpected answer, %s",
+                       PQresStatus(PQresultStatus(result)));
     ErrorClass class = sqlstate != NULL ? sqlstate_class(sqlstate) : ERROR_RETRY;
     if (severity == NULL)
         severity = "ERROR";
@@ -94,6 +114,9 @@ static bool lost_while(Connection *connection, const char *doing, Error *err)
     return lost(connection, what, err);
 }
 
+/* The longest answer is a history file of TIMELINE_HISTORY_MAX_BYTES. */
+#define ANSWER_MAX_BYTES (4 * 1024 * 1024)
+
 /* Waits for the next result; *ret NULL when the command is over. */
 static bool next_result(Connection *connection, const char *doing, PGresult **ret, Error *err)
 {
@@ -101,7 +124,11 @@ static bool next_result(Connection *connection, const char *doing, PGresult **re
     while (PQisBusy(connection->pg)) {
         if (!wait_for(connection, POLLIN, deadline, doing, err))
             return false;
-        if (!PQconsumeInput(connection->pg))
+        if (receive_meter_used_up(&connection->meter))
+            return error_set(err, ERROR_PROTOCOL,
+                             "the server's answer is longer than %d kB, while %s",
+                             ANSWER_MAX_BYTES / 1024, doing);
+        if (!consume(connection))
             return lost_while(connection, doing, err);
     }
     *ret = PQgetResult(connection->pg);
@@ -111,18 +138,22 @@ static bool next_result(Connection *connection, const char *doing, PGresult **re
 static bool send_query(Connection *connection, const char *command, Error *err)
 {
     drop_result(connection);
-    if (!PQsendQuery(connection->pg, command))
+    receive_meter_allow(&connection->meter, ANSWER_MAX_BYTES);
+    receive_meter_use(&connection->meter);
+    bool sent = PQsendQuery(connection->pg, command) != 0;
+    receive_meter_use(NULL);
+    if (!sent)
         return lost(connection, "could not send a replication command", err);
     uint64_t deadline = deadline_of(connection);
     for (;;) {
-        int left = PQflush(connection->pg);
+        int left = flush(connection);
         if (left == 0)
             return true;
         if (left < 0)
             return lost(connection, "could not send a replication command", err);
         if (!wait_for(connection, POLLOUT | POLLIN, deadline, "sending a command", err))
             return false;
-        if (!PQconsumeInput(connection->pg))
+        if (!consume(connection))
             return lost(connection, "could not send a replication command", err);
     }
 }
@@ -200,6 +231,13 @@ bool connection_query(Connection *connection, const char *command, ResultRow *re
     return true;
 }
 
+/* A message of WAL has at most 128 kB and a few bytes (MAX_SEND_SIZE in walsender.c, PostgreSQL
+ * 15). Between two messages there is room for notices, and for what encryption adds. */
+#define MESSAGE_MAX_BYTES (1024 * 1024)
+/* What may come besides messages over one stream: libpq keeps every setting the server reports. */
+#define BESIDES_MAX_BYTES (16 * (uint64_t)1024 * 1024)
+#define COPY_HEADER_SIZE 5
+
 bool connection_start_copy(Connection *connection, const char *command, bool *ret_copying,
                            Error *err)
 {
@@ -212,6 +250,10 @@ bool connection_start_copy(Connection *connection, const char *command, bool *re
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COPY_BOTH) {
         PQclear(result);
+        connection->copy_messages = 0;
+        connection->copy_bytes = 0;
+        connection->copy_began = connection->meter.received;
+        receive_meter_allow(&connection->meter, MESSAGE_MAX_BYTES);
         *ret_copying = true;
         return true;
     }
@@ -229,6 +271,38 @@ bool connection_start_copy(Connection *connection, const char *command, bool *re
     return false;
 }
 
+/* Encryption adds to each record and to its parts, of 8 kB in a server's buffer. */
+static uint64_t overhead(const Connection *connection)
+{
+    if (!PQsslInUse(connection->pg) && !PQgssEncInUse(connection->pg))
+        return 0;
+    return connection->copy_messages * 256 + connection->copy_bytes / 16;
+}
+
+/* libpq has no whole message. Does it hold, or did it get, more than a server has reason to send?
+ */
+static bool too_much(Connection *connection, Error *err)
+{
+    const ReceiveMeter *meter = &connection->meter;
+    for (PGnotify *note = PQnotifies(connection->pg); note != NULL;
+         note = PQnotifies(connection->pg))
+        PQfreemem(note); /* libpq would keep them */
+    if (receive_meter_used_up(meter)) {
+        (void)error_set(err, ERROR_PROTOCOL,
+                        "the server sent %d kB that are no whole streaming message",
+                        MESSAGE_MAX_BYTES / 1024);
+        return true;
+    }
+    /* Messages that came together with the answer to START_REPLICATION count as read before. */
+    uint64_t accounted = connection->copy_began + connection->copy_bytes;
+    uint64_t besides = meter->received > accounted ? meter->received - accounted : 0;
+    if (besides <= BESIDES_MAX_BYTES + overhead(connection))
+        return false;
+    (void)error_set(err, ERROR_RETRY, "the server sent %llu MB besides streaming messages",
+                    (unsigned long long)(besides >> 20));
+    return true;
+}
+
 CopyRead connection_read(Connection *connection, const void **ret_data, size_t *ret_length,
                          Error *err)
 {
@@ -236,22 +310,27 @@ CopyRead connection_read(Connection *connection, const void **ret_data, size_t *
     int length = PQgetCopyData(connection->pg, &message, 1);
     if (length == 0) {
         /* Nothing whole in libpq's buffer: take what the socket has, without waiting. */
-        if (!PQconsumeInput(connection->pg)) {
+        if (!consume(connection)) {
             (void)lost(connection, "could not receive data from WAL stream", err);
             return COPY_READ_FAILED;
         }
         length = PQgetCopyData(connection->pg, &message, 1);
     }
     if (length > 0) {
+        receive_meter_allow(&connection->meter, MESSAGE_MAX_BYTES);
+        connection->copy_messages++;
+        connection->copy_bytes += COPY_HEADER_SIZE + (uint64_t)length;
         connection->message = message;
         *ret_data = message;
         *ret_length = (size_t)length;
         return COPY_READ_DATA;
     }
     if (length == 0)
-        return COPY_READ_EMPTY;
-    if (length == -1)
+        return too_much(connection, err) ? COPY_READ_FAILED : COPY_READ_EMPTY;
+    if (length == -1) {
+        receive_meter_allow(&connection->meter, ANSWER_MAX_BYTES);
         return COPY_READ_END;
+    }
     (void)lost(connection, "could not read COPY data", err);
     return COPY_READ_FAILED;
 }
@@ -264,7 +343,7 @@ void connection_release(Connection *connection)
 
 bool connection_flush(Connection *connection, Error *err)
 {
-    int left = PQflush(connection->pg);
+    int left = flush(connection);
     if (left < 0)
         return lost(connection, "could not send feedback packet", err);
     connection->wants_write = left > 0;
@@ -275,7 +354,9 @@ bool connection_send(Connection *connection, const void *data, size_t length, Er
 {
     if (length > MAX_SEND_BYTES)
         return error_set(err, ERROR_PROTOCOL, "feedback packet of %zu bytes", length);
+    receive_meter_use(&connection->meter);
     int rc = PQputCopyData(connection->pg, data, (int)length);
+    receive_meter_use(NULL);
     if (rc < 0)
         return lost(connection, "could not send feedback packet", err);
     if (rc == 0) {
@@ -299,7 +380,10 @@ int connection_fd(const Connection *connection)
 
 bool connection_end_copy(Connection *connection, Error *err)
 {
-    if (PQputCopyEnd(connection->pg, NULL) < 0)
+    receive_meter_use(&connection->meter);
+    int rc = PQputCopyEnd(connection->pg, NULL);
+    receive_meter_use(NULL);
+    if (rc < 0)
         return lost(connection, "could not send copy-end packet", err);
     return connection_flush(connection, err);
 }

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "receive_meter.h"
+
 #include "walrx/stream/connection.h"
 #include "walrx/stream/sqlstate.h"
 
@@ -18,5 +20,9 @@ struct Connection {
     PGresult *result;    /* of the last query */
     char *message;       /* CopyData handed out */
     bool wants_write;
+    ReceiveMeter meter;
+    uint64_t copy_messages; /* CopyData messages so far, and what they took on the wire */
+    uint64_t copy_bytes;
+    uint64_t copy_began; /* what the meter showed before the first */
     char peer[128];
 };
