@@ -27,7 +27,7 @@
 #define HOSTS_SIZE 2048      /* a list of hosts, addresses or ports */
 #define SHORTEST_TIMEOUT_S 2 /* libpq takes connect_timeout=1 for 2 */
 #define LONGEST_TIMEOUT_S 86400
-#define STARTUP_MAX_BYTES (1024 * 1024) /* real servers send some 1 kB, with TLS some 10 kB */
+#define STARTUP_MAX_BYTES (256 * 1024) /* real servers send 1 kB, with certificates some more */
 
 /* The settings libpq works with, from every source (string, service file, environment). */
 typedef struct HostLists {

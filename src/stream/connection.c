@@ -233,9 +233,10 @@ bool connection_query(Connection *connection, const char *command, ResultRow *re
 
 /* A message of WAL has at most 128 kB and a few bytes (MAX_SEND_SIZE in walsender.c, PostgreSQL
  * 15). Between two messages there is room for notices, and for what encryption adds. */
-#define MESSAGE_MAX_BYTES (1024 * 1024)
-/* What may come besides messages over one stream: libpq keeps every setting the server reports. */
-#define BESIDES_MAX_BYTES (16 * (uint64_t)1024 * 1024)
+#define MESSAGE_MAX_BYTES (512 * 1024)
+/* What may come besides messages over one stream. libpq keeps every setting the server reports, and
+ * looks through all of them for each one (pqSaveParameterStatus, PostgreSQL 15). */
+#define BESIDES_MAX_BYTES (512 * 1024)
 #define COPY_HEADER_SIZE 5
 
 bool connection_start_copy(Connection *connection, const char *command, bool *ret_copying,
@@ -271,36 +272,38 @@ bool connection_start_copy(Connection *connection, const char *command, bool *re
     return false;
 }
 
-/* Encryption adds to each record and to its parts, of 8 kB in a server's buffer. */
+/* Encryption adds to each record, which holds a message or a server's buffer of 8 kB. */
 static uint64_t overhead(const Connection *connection)
 {
     if (!PQsslInUse(connection->pg) && !PQgssEncInUse(connection->pg))
         return 0;
-    return connection->copy_messages * 256 + connection->copy_bytes / 16;
+    return connection->copy_messages * 96 + connection->copy_bytes / 64;
 }
 
-/* libpq has no whole message. Does it hold, or did it get, more than a server has reason to send?
- */
-static bool too_much(Connection *connection, Error *err)
+/* Did the server send more besides messages than it has a reason to? buffered: what of the messages
+ * read may still be in libpq's buffer. */
+static bool too_much_besides(const Connection *connection, uint64_t buffered, Error *err)
 {
-    const ReceiveMeter *meter = &connection->meter;
-    for (PGnotify *note = PQnotifies(connection->pg); note != NULL;
-         note = PQnotifies(connection->pg))
-        PQfreemem(note); /* libpq would keep them */
-    if (receive_meter_used_up(meter)) {
-        (void)error_set(err, ERROR_PROTOCOL,
-                        "the server sent %d kB that are no whole streaming message",
-                        MESSAGE_MAX_BYTES / 1024);
-        return true;
-    }
     /* Messages that came together with the answer to START_REPLICATION count as read before. */
-    uint64_t accounted = connection->copy_began + connection->copy_bytes;
-    uint64_t besides = meter->received > accounted ? meter->received - accounted : 0;
-    if (besides <= BESIDES_MAX_BYTES + overhead(connection))
+    uint64_t accounted = connection->copy_began + connection->copy_bytes + buffered;
+    uint64_t received = connection->meter.received;
+    if (received <= accounted || received - accounted <= BESIDES_MAX_BYTES + overhead(connection))
         return false;
-    (void)error_set(err, ERROR_RETRY, "the server sent %llu MB besides streaming messages",
-                    (unsigned long long)(besides >> 20));
+    (void)error_set(err, ERROR_RETRY,
+                    "the server sent more than %llu kB besides streaming messages",
+                    (unsigned long long)((received - accounted) / 1024));
     return true;
+}
+
+/* libpq has no whole message. */
+static CopyRead nothing_whole(const Connection *connection, Error *err)
+{
+    if (!receive_meter_used_up(&connection->meter))
+        return too_much_besides(connection, 0, err) ? COPY_READ_FAILED : COPY_READ_EMPTY;
+    (void)error_set(err, ERROR_PROTOCOL,
+                    "the server sent %d kB that are no whole streaming message",
+                    MESSAGE_MAX_BYTES / 1024);
+    return COPY_READ_FAILED;
 }
 
 CopyRead connection_read(Connection *connection, const void **ret_data, size_t *ret_length,
@@ -321,12 +324,14 @@ CopyRead connection_read(Connection *connection, const void **ret_data, size_t *
         connection->copy_messages++;
         connection->copy_bytes += COPY_HEADER_SIZE + (uint64_t)length;
         connection->message = message;
+        if (too_much_besides(connection, 2 * MESSAGE_MAX_BYTES, err))
+            return COPY_READ_FAILED;
         *ret_data = message;
         *ret_length = (size_t)length;
         return COPY_READ_DATA;
     }
     if (length == 0)
-        return too_much(connection, err) ? COPY_READ_FAILED : COPY_READ_EMPTY;
+        return nothing_whole(connection, err);
     if (length == -1) {
         receive_meter_allow(&connection->meter, ANSWER_MAX_BYTES);
         return COPY_READ_END;
