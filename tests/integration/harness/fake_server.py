@@ -179,10 +179,10 @@ class FakeServer:
     segment_size = "1MB"
     history = ""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1"):
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener.bind((host, 0))
         self.listener.listen(64)
         self.port = self.listener.getsockname()[1]
         self.connections = 0
