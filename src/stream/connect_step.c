@@ -8,6 +8,7 @@
 #include "connect_failure.h"
 
 #include "walrx/os/wakeup.h"
+#include "walrx/stream/connection.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -27,6 +28,11 @@ typedef struct Job {
 } Job;
 
 static atomic_int steps_under_way;
+
+bool connection_attempts_left(void)
+{
+    return atomic_load(&steps_under_way) > 0;
+}
 
 static void let_go(Job *job)
 {

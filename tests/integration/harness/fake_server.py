@@ -193,7 +193,7 @@ class FakeServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def conninfo(self, **more):
-        settings = {"host": "127.0.0.1", "port": self.port, "user": "x", "gssencmode": "disable", **more}
+        settings = {"host": "127.0.0.1", "port": self.port, "user": "x", "password": "y", "gssencmode": "disable", **more}
         return " ".join(f"{k}={v}" for k, v in settings.items())
 
     def close(self):
