@@ -115,7 +115,16 @@ static bool lost_while(Connection *connection, const char *doing, Error *err)
 }
 
 /* The longest answer is a history file of TIMELINE_HISTORY_MAX_BYTES. */
-#define ANSWER_MAX_BYTES (4 * 1024 * 1024)
+#define ANSWER_MAX_BYTES (2 * 1024 * 1024)
+#define CONNECTION_BESIDES_MAX_BYTES (64 * (uint64_t)1024 * 1024)
+/* A message of WAL has at most 128 kB and 30 bytes (MAX_SEND_SIZE in walsender.c, PostgreSQL 15).
+ * In front of it there is room for notices, and for what encryption adds. */
+#define MESSAGE_MAX_BYTES (192 * 1024)
+/* What may come besides messages over one stream, or be the beginning of one. libpq keeps every
+ * setting the server reports, and looks through all of them for each one (pqSaveParameterStatus in
+ * fe-exec.c, PostgreSQL 15): 400 kB of them take seconds. */
+#define BESIDES_MAX_BYTES (192 * 1024)
+#define COPY_HEADER_SIZE 5
 
 /* Waits for the next result; *ret NULL when the command is over. */
 static bool next_result(Connection *connection, const char *doing, PGresult **ret, Error *err)
@@ -135,9 +144,28 @@ static bool next_result(Connection *connection, const char *doing, PGresult **re
     return true;
 }
 
+/* Encryption adds to each record, which holds a message or a server's buffer of 8 kB. */
+static uint64_t overhead(const Connection *connection)
+{
+    if (!PQsslInUse(connection->pg) && !PQgssEncInUse(connection->pg))
+        return 0;
+    return connection->copy_messages * 96 + connection->copy_bytes / 64;
+}
+
+/* What libpq keeps of all that was no streaming message, over the whole connection. */
+static bool check_besides(const Connection *connection, Error *err)
+{
+    uint64_t besides = connection->meter.received - connection->copy_bytes;
+    return besides <= CONNECTION_BESIDES_MAX_BYTES + overhead(connection) ||
+           error_set(err, ERROR_RETRY, "the server sent %llu MB besides streaming messages",
+                     (unsigned long long)(besides >> 20));
+}
+
 static bool send_query(Connection *connection, const char *command, Error *err)
 {
     drop_result(connection);
+    if (!check_besides(connection, err))
+        return false;
     receive_meter_allow(&connection->meter, ANSWER_MAX_BYTES);
     receive_meter_use(&connection->meter);
     bool sent = PQsendQuery(connection->pg, command) != 0;
@@ -231,14 +259,6 @@ bool connection_query(Connection *connection, const char *command, ResultRow *re
     return true;
 }
 
-/* A message of WAL has at most 128 kB and a few bytes (MAX_SEND_SIZE in walsender.c, PostgreSQL
- * 15). Between two messages there is room for notices, and for what encryption adds. */
-#define MESSAGE_MAX_BYTES (512 * 1024)
-/* What may come besides messages over one stream. libpq keeps every setting the server reports, and
- * looks through all of them for each one (pqSaveParameterStatus, PostgreSQL 15). */
-#define BESIDES_MAX_BYTES (512 * 1024)
-#define COPY_HEADER_SIZE 5
-
 bool connection_start_copy(Connection *connection, const char *command, bool *ret_copying,
                            Error *err)
 {
@@ -251,9 +271,7 @@ bool connection_start_copy(Connection *connection, const char *command, bool *re
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COPY_BOTH) {
         PQclear(result);
-        connection->copy_messages = 0;
-        connection->copy_bytes = 0;
-        connection->copy_began = connection->meter.received;
+        connection->copy_began = connection->meter.received - connection->copy_bytes;
         receive_meter_allow(&connection->meter, MESSAGE_MAX_BYTES);
         *ret_copying = true;
         return true;
@@ -272,34 +290,23 @@ bool connection_start_copy(Connection *connection, const char *command, bool *re
     return false;
 }
 
-/* Encryption adds to each record, which holds a message or a server's buffer of 8 kB. */
-static uint64_t overhead(const Connection *connection)
-{
-    if (!PQsslInUse(connection->pg) && !PQgssEncInUse(connection->pg))
-        return 0;
-    return connection->copy_messages * 96 + connection->copy_bytes / 64;
-}
-
-/* Did the server send more besides messages than it has a reason to? buffered: what of the messages
- * read may still be in libpq's buffer. */
-static bool too_much_besides(const Connection *connection, uint64_t buffered, Error *err)
+/* libpq has no whole message. Did the server send more besides than it has a reason to? */
+static bool too_much_besides(const Connection *connection, Error *err)
 {
     /* Messages that came together with the answer to START_REPLICATION count as read before. */
-    uint64_t accounted = connection->copy_began + connection->copy_bytes + buffered;
+    uint64_t accounted = connection->copy_began + connection->copy_bytes;
     uint64_t received = connection->meter.received;
     if (received <= accounted || received - accounted <= BESIDES_MAX_BYTES + overhead(connection))
         return false;
-    (void)error_set(err, ERROR_RETRY,
-                    "the server sent more than %llu kB besides streaming messages",
+    (void)error_set(err, ERROR_RETRY, "the server sent %llu kB besides streaming messages",
                     (unsigned long long)((received - accounted) / 1024));
     return true;
 }
 
-/* libpq has no whole message. */
 static CopyRead nothing_whole(const Connection *connection, Error *err)
 {
     if (!receive_meter_used_up(&connection->meter))
-        return too_much_besides(connection, 0, err) ? COPY_READ_FAILED : COPY_READ_EMPTY;
+        return COPY_READ_EMPTY;
     (void)error_set(err, ERROR_PROTOCOL,
                     "the server sent %d kB that are no whole streaming message",
                     MESSAGE_MAX_BYTES / 1024);
@@ -312,6 +319,8 @@ CopyRead connection_read(Connection *connection, const void **ret_data, size_t *
     char *message = NULL;
     int length = PQgetCopyData(connection->pg, &message, 1);
     if (length == 0) {
+        if (too_much_besides(connection, err))
+            return COPY_READ_FAILED;
         /* Nothing whole in libpq's buffer: take what the socket has, without waiting. */
         if (!consume(connection)) {
             (void)lost(connection, "could not receive data from WAL stream", err);
@@ -324,8 +333,6 @@ CopyRead connection_read(Connection *connection, const void **ret_data, size_t *
         connection->copy_messages++;
         connection->copy_bytes += COPY_HEADER_SIZE + (uint64_t)length;
         connection->message = message;
-        if (too_much_besides(connection, 2 * MESSAGE_MAX_BYTES, err))
-            return COPY_READ_FAILED;
         *ret_data = message;
         *ret_length = (size_t)length;
         return COPY_READ_DATA;

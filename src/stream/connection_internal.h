@@ -21,8 +21,10 @@ struct Connection {
     char *message;       /* CopyData handed out */
     bool wants_write;
     ReceiveMeter meter;
-    uint64_t copy_messages; /* CopyData messages so far, and what they took on the wire */
+    /* streaming messages over all streams, what they took on the wire, and what the meter had
+     * counted besides when the stream at hand began */
+    uint64_t copy_messages;
     uint64_t copy_bytes;
-    uint64_t copy_began; /* what the meter showed before the first */
+    uint64_t copy_began;
     char peer[128];
 };

@@ -356,10 +356,10 @@ class NoticesInAFlood(FakeServer):
     (HugeMessage, "no whole streaming message"),
     (HugeNoticeInTheStream, "no whole streaming message"),
     (NoticeOfNothing, "no whole streaming message|lost synchronization"),
-    (HugeValue, "longer than 4096 kB"),
-    (HugeHistory, "longer than 4096 kB"),
-    (RowsWithoutEnd, "longer than 4096 kB"),
-    (SettingsBeforeReady, "more than 256 kB before it is ready"),
+    (HugeValue, "longer than 2048 kB"),
+    (HugeHistory, "longer than 2048 kB"),
+    (RowsWithoutEnd, "longer than 2048 kB"),
+    (SettingsBeforeReady, "more than 256 kB before it is ready|no answer"),
     (SettingsInTheStream, "besides streaming messages"),
     (NotificationsInTheStream, "besides streaming messages"),
     (NoticesInAFlood, "besides streaming messages"),
@@ -508,6 +508,20 @@ def test_another_cluster_on_reconnect_is_refused(play, change, status, words):
             peer.sock.shutdown(2)
     run = play(Changes, "-s", "1", loop=True).check(status, words).check_files()
     assert run.server.connections == 2
+
+
+def test_timelines_without_end_are_not_followed_for_ever(play):
+    class Switches(FakeServer):
+        def timeline_history(self, peer, text):
+            number = int(text.split()[1])
+            self.history = f"{number - 1}\t{lsn_text(BEGIN)}\tx\n"
+            super().timeline_history(peer, text)
+
+        def start_replication(self, peer, text):
+            peer.result(["next_tli", "next_tli_startpos"], [str(int(text.split()[-1]) + 1), lsn_text(BEGIN)])
+            peer.ready()
+    run = play(Switches, "-S", "s", "--no-sync").check(1, "64 timelines")
+    assert len(list(run.directory.glob("*.history"))) == 64
 
 
 def test_one_line_is_logged_for_a_server_that_fails_alike_again_and_again(play):
