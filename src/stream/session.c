@@ -26,7 +26,7 @@
 #include <string.h>
 
 #define MAX_SWITCHES 64 /* over one connection; a server cannot have us go round for ever */
-#define SCAN_ROUNDS 16   /* so many segments that are not whole are moved away unattended */
+#define SCAN_ROUNDS 16  /* so many segments that are not whole are moved away unattended */
 
 static MemoryPlan plan_memory(const Receiver *receiver)
 {
@@ -418,6 +418,11 @@ static bool stream_one(Receiver *receiver, Timeline timeline, Lsn lsn, StreamEnd
                        EndOfTimelineResult *ret_next, Error *err)
 {
     Lsn floor;
+    char text[LSN_TEXT_SIZE];
+    if (lsn > LSN_LAST)
+        return error_set(err, ERROR_PROTOCOL,
+                         "the server wants streaming to start at %s, where no log reaches",
+                         lsn_format(lsn, text));
     return prepare_store(receiver, timeline, lsn, &floor, err) &&
            stream_timeline(receiver, timeline, lsn, floor, ret_end, ret_next, err);
 }

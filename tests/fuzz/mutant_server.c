@@ -28,6 +28,7 @@
 #define SENT_SEGMENTS 12 /* so many are remembered */
 #define CONNECTIONS_MAX 4
 #define OUT_MAX (SEGMENT + 65536)
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define PATIENCE_MS 10 /* for the receiver's next message */
 
 typedef struct SentSegment {
@@ -44,6 +45,14 @@ typedef struct Framing {
     bool wal;
     bool lost;
 } Framing;
+
+/* Indexes into the lists of what the server says. */
+typedef struct Extremes {
+    size_t end;
+    size_t restart;
+    size_t timeline;
+    size_t size;
+} Extremes;
 
 struct MutantServer {
     int listener;
@@ -63,6 +72,7 @@ struct MutantServer {
     SentSegment *sent;
     size_t sent_count;
     bool sent_overflow;
+    Extremes extremes;
     /* what happens to the next thing sent */
     size_t flip_at;
     uint8_t flip;
@@ -292,6 +302,13 @@ static void put_setting(MutantServer *server, const char *name, const char *valu
     put_message(server, 'S', payload, (size_t)length + 1);
 }
 
+/* What the script may have the server say; the first of each is the good one. */
+static const char *const positions[] = {
+    "0/500000",          "0/800000",          "0/0", "0/1",       "0/600000", "0/5FFFFF",
+    "FFFFFFFF/7FF00000", "FFFFFFFF/FFFFFFFF", "7/0", "0/80000000"};
+static const char *const timelines[] = {"1", "2", "4294967295", "0"};
+static const char *const sizes[] = {"1MB", "2MB", "16MB", "1GB"};
+
 /* The good session --------------------------------------------------------------------------------
  */
 
@@ -306,12 +323,14 @@ static void answer_startup(MutantServer *server)
 
 static void answer_command(MutantServer *server)
 {
-    static const char *const identity[] = {"1311768467463790320", "1", "0/800000", NULL};
     static const char *const mode[] = {"0700"};
-    static const char *const size[] = {"1MB"};
-    static const char *const slot[] = {"physical", "0/500000", "1"};
     static const char *const history[] = {"00000002.history", "1\t0/600000\tx\n"};
     static const char *const next[] = {"2", "0/600000"};
+    const Extremes *extremes = &server->extremes;
+    const char *const identity[] = {"1311768467463790320", timelines[extremes->timeline],
+                                    positions[extremes->end], NULL};
+    const char *const size[] = {sizes[extremes->size]};
+    const char *const slot[] = {"physical", positions[extremes->restart], "1"};
     ReplicationCommand command;
     Error ignored;
     if (server->command[0] == 'c') { /* the receiver ended COPY */
@@ -478,7 +497,7 @@ static void step(MutantServer *server)
     const uint8_t *bytes;
     size_t length;
     uint8_t code = next_byte(server);
-    switch (code % 12) {
+    switch (code % 13) {
     case 0:
         await(server);
         break;
@@ -531,6 +550,15 @@ static void step(MutantServer *server)
         break;
     case 11:
         ask_to_stop(server);
+        break;
+    case 12:
+        code = next_byte(server);
+        server->extremes = (Extremes){
+            .end = (code & 15) % COUNT(positions),
+            .restart = next_byte(server) % COUNT(positions),
+            .timeline = (code >> 4) % COUNT(timelines),
+            .size = (code >> 6) % COUNT(sizes),
+        };
         break;
     default:
         break;
@@ -597,6 +625,7 @@ void mutant_begin(MutantServer *server, const uint8_t *script, size_t length, in
     server->started = false;
     server->command[0] = '\0';
     server->position = BEGIN;
+    server->extremes = (Extremes){.end = 1};
     server->framing = (Framing){.have = 0};
     server->sent_count = 0;
     server->sent_overflow = false;

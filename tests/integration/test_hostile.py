@@ -534,3 +534,33 @@ def test_one_line_is_logged_for_a_server_that_fails_alike_again_and_again(play):
     run.process.send_signal(signal.SIGTERM)
     run.finish().check(0)
     assert run.log().count("not now") == 1, run.log()
+
+
+@pytest.mark.parametrize("restart, end", [
+    ((1 << 64) - (2 << 30) - SEGMENT, (1 << 64) - 1),
+    ((1 << 64) - 2 * SEGMENT, (1 << 64) - SEGMENT),
+    ((1 << 64) - SEGMENT, (1 << 64) - 1),
+    ((1 << 64) - 1, (1 << 64) - 1),
+    (BEGIN, (1 << 64) - 1),
+    (1, 0),
+    ((1 << 64) - SEGMENT, BEGIN),
+])
+def test_positions_at_the_ends_of_the_log(play, restart, end):
+    """No position wraps around: an error, with WAL up to where a log can reach."""
+    class Ends(FakeServer):
+        def read_replication_slot(self, peer, text):
+            peer.result(["slot_type", "restart_lsn", "restart_tli"], ["physical", lsn_text(restart), "1"])
+            peer.ready()
+
+        def stream(self, peer, start, timeline):
+            while start < 1 << 64:
+                data = wal_segment(start // SEGMENT)[:min(SEGMENT, (1 << 64) - start)]
+                for offset in range(0, len(data), fs.CHUNK):
+                    peer.wal(start + offset, data[offset:offset + fs.CHUNK])
+                start += SEGMENT
+                if start // SEGMENT == restart // SEGMENT + 3:
+                    break
+            self.stand_still(peer)
+    Ends.end = end
+    run = play(Ends, "-S", "s").check(1).check_files()
+    assert run.seconds < 2 * TIMEOUT + GRACE

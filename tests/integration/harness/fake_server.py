@@ -58,7 +58,7 @@ def wal_segment(number, timeline=1, segment=SEGMENT, system=SYSTEM, salt=0):
             head = struct.pack("<HHIQI", 0xD110, 2 if long else 0, timeline, address, 0) + bytes(4)
             if long:
                 head += struct.pack("<QII", system, segment, PAGE)
-            before = address - PAGE + (40 if (address - PAGE) % segment == 0 else 24)
+            before = max(0, address - PAGE + (40 if (address - PAGE) % segment == 0 else 24))
             out += head + _record(PAGE - len(head), before, address // PAGE + salt)
         _segments[key] = bytes(out)
     return _segments[key]
