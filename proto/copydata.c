@@ -24,7 +24,7 @@ static bool decode_wal(Reader *reader, WalDataMessage *ret, Error *err)
     ret->send_time = (PgTime)read_u64_be(reader);
     ret->length = reader_left(reader);
     ret->data = read_bytes(reader, ret->length);
-    if (!lsn_add(ret->start, ret->length, &end)) {
+    if (!lsn_add(ret->start, ret->length, &end) || end > LSN_LAST) {
         char text[LSN_TEXT_SIZE];
 
         return error_set(err, ERROR_PROTOCOL,

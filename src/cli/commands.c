@@ -52,8 +52,17 @@ static int refuse(const char *problem, const char *name)
     return 1;
 }
 
+static bool asks_for_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-?") == 0;
+}
+
 int cmd_completion(int argc, char **argv)
 {
+    if (argc == 2 && asks_for_help(argv[1])) {
+        help_print_program(stdout);
+        return help_finish(stdout) ? 0 : 1;
+    }
     if (argc != 2 || strcmp(argv[1], "bash") != 0)
         return refuse("completion needs the name of a shell, which is bash", NULL);
     completion_print_bash(stdout);
@@ -64,7 +73,7 @@ int cmd_help(int argc, char **argv)
 {
     if (argc > 2)
         return refuse("too many operands, first is", argv[2]);
-    if (argc == 1) {
+    if (argc == 1 || asks_for_help(argv[1])) {
         help_print_program(stdout);
         return help_finish(stdout) ? 0 : 1;
     }
@@ -82,7 +91,7 @@ int walrx_main(int argc, char **argv)
 {
     if (argc < 2)
         return refuse("no command given", NULL);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0)
+    if (asks_for_help(argv[1]))
         return cmd_help(argc - 1, argv + 1);
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         help_print_version(stdout, COMMAND_RECEIVE);

@@ -4,8 +4,13 @@
  */
 #include "commands.h"
 
+#include "walrx/stream/connection.h"
+
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int main(int argc, char **argv)
 {
@@ -13,7 +18,12 @@ int main(int argc, char **argv)
     const char *slash = strrchr(path, '/');
     /* Files come out with the modes they are created with, 0600 or 0640, whatever the caller's. */
     (void)umask(0027);
-    if (strcmp(slash != NULL ? slash + 1 : path, "pg_receivewal") == 0)
-        return front_pg_receivewal(argc, argv);
-    return walrx_main(argc, argv);
+    bool front = strcmp(slash != NULL ? slash + 1 : path, "pg_receivewal") == 0;
+    int status = front ? front_pg_receivewal(argc, argv) : walrx_main(argc, argv);
+    if (connection_attempts_left()) {
+        /* A thread that never came back is inside of a library; exit would pull that down. */
+        (void)fflush(stdout);
+        _exit(status);
+    }
+    return status;
 }

@@ -5,9 +5,11 @@
  *
  * libpq goes on to the next host when one refuses, but applies connect_timeout only in its blocking
  * calls (connectDBComplete in fe-connect.c, PostgreSQL 15). So a host that stays silent is given up
- * here, and libpq starts again with the hosts behind it.
+ * here, and libpq starts again with the hosts behind it. What libpq does without waiting for its
+ * socket may take long too (name lookup): connect_step.c.
  */
 #include "connect_failure.h"
+#include "connect_step.h"
 #include "connection_internal.h"
 #include "host_list.h"
 #include "parameters.h"
@@ -25,6 +27,7 @@
 #define HOSTS_SIZE 2048      /* a list of hosts, addresses or ports */
 #define SHORTEST_TIMEOUT_S 2 /* libpq takes connect_timeout=1 for 2 */
 #define LONGEST_TIMEOUT_S 86400
+#define STARTUP_MAX_BYTES (256 * 1024) /* real servers send 1 kB, with certificates some more */
 
 /* The settings libpq works with, from every source (string, service file, environment). */
 typedef struct HostLists {
@@ -36,7 +39,10 @@ typedef struct HostLists {
 
 typedef struct Attempt {
     Control *control;
+    ReceiveMeter *meter;
     uint64_t timeout_ms; /* for all hosts together; 0: none */
+    size_t host;         /* which is tried, in the lists as they are now */
+    uint64_t deadline;   /* for it; UINT64_MAX: none */
     bool passed_over;    /* a silent host was, and this is what there is to tell about it: */
     Error silent;
 } Attempt;
@@ -50,10 +56,24 @@ static bool copy_list(char *buffer, const char *value)
     return true;
 }
 
-static bool read_lists(PGconn *pg, HostLists *lists, Error *err)
+/* libpq tells what it would use only of a connection, and a connection looks names up. A mode that
+ * does not exist makes it end before that (connectOptions2 in fe-connect.c, PostgreSQL 15). */
+static PQconninfoOption *settings(const Parameters *parameters)
 {
+    Parameters unusable = *parameters;
+    parameters_add(&unusable, "sslmode", "none of them");
+    PGconn *pg = PQconnectStartParams(unusable.keywords, unusable.values, 0);
     PQconninfoOption *options = PQconninfo(pg);
-    bool ok = options != NULL;
+    PQfinish(pg);
+    return options;
+}
+
+static bool read_lists(const Parameters *parameters, HostLists *lists, Error *err)
+{
+    PQconninfoOption *options = settings(parameters);
+    bool ok = true;
+    if (options == NULL)
+        return error_set(err, ERROR_MEMORY, "out of memory while connecting");
     *lists = (HostLists){.connect_timeout_s = 0};
     for (const PQconninfoOption *option = options; ok && option->keyword != NULL; option++) {
         if (option->val == NULL)
@@ -110,44 +130,97 @@ typedef enum Poll {
     POLL_FAILED, /* with *err */
 } Poll;
 
-static Poll poll_connection(PGconn *pg, Attempt *attempt, const HostLists *lists, Error *err)
+static Poll silent(PGconn *pg, const Attempt *attempt, const HostLists *lists, Error *err)
+{
+    const char *names = lists->host[0] != '\0' ? lists->host : lists->hostaddr;
+    char name[HOSTS_SIZE];
+    char port[HOSTS_SIZE];
+    host_list_entry(names, attempt->host, name);
+    host_list_entry(lists->port, attempt->host, port);
+    (void)error_set(err, ERROR_RETRY,
+                    "connection to server at \"%s\", port %s failed: no answer within %llu ms",
+                    pg != NULL ? PQhost(pg) : name, pg != NULL ? PQport(pg) : port,
+                    (unsigned long long)patience_ms(attempt, lists));
+    return POLL_SILENT;
+}
+
+static void watch_host(Attempt *attempt, size_t host, const HostLists *lists)
 {
     uint64_t patience = patience_ms(attempt, lists);
-    uint64_t deadline = UINT64_MAX;
-    size_t host = SIZE_MAX;
-    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-    for (;;) {
-        if (state == PGRES_POLLING_OK)
-            return POLL_CONNECTED;
-        if (state == PGRES_POLLING_FAILED) {
-            (void)connect_failed(pg, false, err);
-            return POLL_FAILED;
-        }
-        if (current_host(pg, lists) != host && patience > 0) {
-            host = current_host(pg, lists);
-            deadline = clock_monotonic_ms() + patience;
-        }
+    if (attempt->host == host || patience == 0)
+        return;
+    attempt->host = host;
+    attempt->deadline = clock_monotonic_ms() + patience;
+}
+
+/* PQconnectStartParams (parameters not NULL) or PQconnectPoll. */
+static Poll take_step(const Parameters *parameters, PGconn **pg, Attempt *attempt,
+                      const HostLists *lists, PostgresPollingStatusType *ret, Error *err)
+{
+    ConnectStep step = {.parameters = parameters,
+                        .control = attempt->control,
+                        .meter = attempt->meter,
+                        .deadline_ms = attempt->deadline};
+    ConnectStepResult result;
+    switch (connect_step(&step, pg, &result, err)) {
+    case CONTROL_READY:
+        break;
+    case CONTROL_TIMEOUT:
+        return silent(NULL, attempt, lists, err);
+    case CONTROL_STOP:
+        return POLL_FAILED;
+    }
+    if (*pg == NULL) {
+        (void)error_set(err, ERROR_MEMORY, "out of memory while connecting");
+        return POLL_FAILED;
+    }
+    *ret = result.state;
+    if (result.state == PGRES_POLLING_FAILED) {
+        ConnectFailedWhen when = CONNECT_FAILED_LATER;
+        if (parameters != NULL)
+            when = result.name_unknown ? CONNECT_FAILED_BY_NAME : CONNECT_FAILED_AT_ONCE;
+        (void)connect_failed(*pg, when, err);
+        return POLL_FAILED;
+    }
+    if (receive_meter_used_up(attempt->meter)) {
+        (void)error_set(err, ERROR_PROTOCOL, "the server sends more than %d kB before it is ready",
+                        STARTUP_MAX_BYTES / 1024);
+        return POLL_FAILED;
+    }
+    watch_host(attempt, current_host(*pg, lists), lists);
+    return POLL_CONNECTED;
+}
+
+static Poll poll_connection(const Parameters *parameters, PGconn **pg, Attempt *attempt,
+                            const HostLists *lists, Error *err)
+{
+    PostgresPollingStatusType state;
+    attempt->host = SIZE_MAX;
+    attempt->deadline = UINT64_MAX;
+    watch_host(attempt, 0, lists);
+    receive_meter_allow(attempt->meter, STARTUP_MAX_BYTES);
+    Poll result = take_step(parameters, pg, attempt, lists, &state, err);
+    while (result == POLL_CONNECTED && state != PGRES_POLLING_OK) {
         short events = state == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
-        ControlWait wait = control_wait(attempt->control, PQsocket(pg), events, deadline);
-        if (wait == CONTROL_STOP) {
+        switch (control_wait(attempt->control, PQsocket(*pg), events, attempt->deadline)) {
+        case CONTROL_READY:
+            break;
+        case CONTROL_STOP:
             (void)error_set(err, ERROR_STOPPED, "stopped while connecting");
             return POLL_FAILED;
+        case CONTROL_TIMEOUT:
+            return silent(*pg, attempt, lists, err);
         }
-        if (wait == CONTROL_TIMEOUT) {
-            (void)error_set(
-                err, ERROR_RETRY,
-                "connection to server at \"%s\", port %s failed: no answer within %llu ms",
-                PQhost(pg), PQport(pg), (unsigned long long)patience);
-            return POLL_SILENT;
-        }
-        state = PQconnectPoll(pg);
+        if (clock_monotonic_ms() >= attempt->deadline)
+            return silent(*pg, attempt, lists, err); /* bytes keep coming, but no end of it */
+        result = take_step(NULL, pg, attempt, lists, &state, err);
     }
+    return result;
 }
 
 /* Cuts the lists to what stands behind the silent host. False when nothing does. */
-static bool pass_over(PGconn *pg, HostLists *lists)
+static bool pass_over(size_t index, HostLists *lists)
 {
-    size_t index = current_host(pg, lists);
     char *all[] = {lists->host, lists->hostaddr, lists->port};
     if (index + 1 >= host_count(lists))
         return false;
@@ -159,23 +232,6 @@ static bool pass_over(PGconn *pg, HostLists *lists)
     return true;
 }
 
-static void ignore_notice(void *context, const char *message)
-{
-    (void)context;
-    (void)message; /* notices to a receiver carry nothing that an error does not say again */
-}
-
-static bool start(const Parameters *parameters, PGconn **ret, Error *err)
-{
-    PGconn *pg = PQconnectStartParams(parameters->keywords, parameters->values, 0);
-    *ret = pg;
-    if (pg == NULL)
-        return error_set(err, ERROR_MEMORY, "out of memory while connecting");
-    (void)PQsetErrorVerbosity(pg, PQERRORS_VERBOSE);
-    (void)PQsetNoticeProcessor(pg, ignore_notice, NULL);
-    return PQstatus(pg) != CONNECTION_BAD || connect_failed(pg, true, err);
-}
-
 static bool finish(PGconn *pg, Error *err)
 {
     (void)PQsetErrorVerbosity(pg, PQERRORS_DEFAULT);
@@ -183,36 +239,37 @@ static bool finish(PGconn *pg, Error *err)
            error_set(err, ERROR_RETRY, "could not make the connection non-blocking");
 }
 
-/* Goes through the hosts; *ret is the last connection tried, also on failure (NULL: out of memory).
+/* Goes through the hosts; *ret is the last connection tried, also on failure (NULL: there is none).
  */
 static bool try_hosts(const Parameters *parameters, Attempt *attempt, PGconn **ret, Error *err)
 {
     HostLists lists;
-    if (!start(parameters, ret, err) || !read_lists(*ret, &lists, err))
+    Parameters rest = *parameters;
+    if (!read_lists(parameters, &lists, err))
         return false;
     for (;;) {
-        Poll result = poll_connection(*ret, attempt, &lists, err);
+        Poll result = poll_connection(&rest, ret, attempt, &lists, err);
         if (result == POLL_CONNECTED)
             return finish(*ret, err);
-        if (result == POLL_FAILED || !pass_over(*ret, &lists))
+        if (result == POLL_FAILED || !pass_over(attempt->host, &lists))
             return false;
         attempt->silent = *err;
         attempt->passed_over = true;
-        Parameters rest = *parameters;
+        rest = *parameters;
         parameters_add(&rest, "host", lists.host[0] != '\0' ? lists.host : NULL);
         parameters_add(&rest, "hostaddr", lists.hostaddr[0] != '\0' ? lists.hostaddr : NULL);
         parameters_add(&rest, "port", lists.port[0] != '\0' ? lists.port : NULL);
         PQfinish(*ret);
-        if (!start(&rest, ret, err))
-            return false;
+        *ret = NULL;
     }
 }
 
-static bool open_once(const Parameters *parameters, Control *control, uint64_t timeout_ms,
-                      PGconn **ret, Error *err)
+static bool open_once(const Parameters *parameters, Connection *connection, Error *err)
 {
-    Attempt attempt = {.control = control, .timeout_ms = timeout_ms};
-    if (try_hosts(parameters, &attempt, ret, err))
+    Attempt attempt = {.control = connection->control,
+                       .meter = &connection->meter,
+                       .timeout_ms = connection->timeout_ms};
+    if (try_hosts(parameters, &attempt, &connection->pg, err))
         return true;
     if (attempt.passed_over && err->class != ERROR_STOPPED) {
         /* A host that was silent may come back, whatever the others said. */
@@ -227,34 +284,34 @@ static bool open_once(const Parameters *parameters, Control *control, uint64_t t
  * is remembered for later connections of this process. Without a terminal pg_receivewal reads it
  * from standard input; natively only -W does. */
 static bool open_with_password(Parameters *parameters, const ConnectOptions *options,
-                               Control *control, uint64_t timeout_ms, PGconn **ret, Error *err)
+                               Connection *connection, Error *err)
 {
+    int signal_fd = connection->control->signal_fd;
     static char password[PASSWORD_SIZE];
     bool asked = password[0] != '\0';
     if (options->force_password && !asked) {
-        if (!terminal_read_password("Password: ", control->signal_fd, password, sizeof(password),
-                                    err))
+        if (!terminal_read_password("Password: ", signal_fd, password, sizeof(password), err))
             return false;
         asked = true;
     }
     if (asked)
         parameters_add(parameters, "password", password);
-    if (open_once(parameters, control, timeout_ms, ret, err))
+    if (open_once(parameters, connection, err))
         return true;
-    if (asked || *ret == NULL || options->never_password || !PQconnectionNeedsPassword(*ret) ||
+    if (asked || connection->pg == NULL || options->never_password ||
+        !PQconnectionNeedsPassword(connection->pg) ||
         !(options->ask_without_terminal || terminal_is_there()))
         return false;
     Error refusal = *err;
-    if (!terminal_read_password("Password: ", control->signal_fd, password, sizeof(password),
-                                err)) {
+    if (!terminal_read_password("Password: ", signal_fd, password, sizeof(password), err)) {
         if (err->class == ERROR_OPERATOR)
             *err = refusal; /* nobody there: what the server said is what there is to tell */
         return false;
     }
-    PQfinish(*ret);
-    *ret = NULL;
+    PQfinish(connection->pg);
+    connection->pg = NULL;
     parameters_add(parameters, "password", password);
-    return open_once(parameters, control, timeout_ms, ret, err);
+    return open_once(parameters, connection, err);
 }
 
 static void set_peer(Connection *connection)
@@ -288,7 +345,7 @@ bool connection_open(const ConnectOptions *options, ConnectionKind kind, Control
                        (unsigned long long)(timeout_ms / 3 + 1));
         parameters_add(&parameters, "tcp_user_timeout", user_timeout);
     }
-    bool ok = open_with_password(&parameters, options, control, timeout_ms, &connection->pg, err);
+    bool ok = open_with_password(&parameters, options, connection, err);
     PQconninfoFree(parsed);
     if (!ok) {
         connection_close(connection);

@@ -53,8 +53,7 @@ static void take_line(char *line, char *text, size_t capacity, char sqlstate[6],
     (void)snprintf(text + length, capacity - length, "%s%s", length > 0 ? "\n" : "", line);
 }
 
-/* Does some host of the list have no address right now? That may pass: a name server is down. */
-static bool name_unknown(PGconn *pg)
+bool connect_name_unknown(PGconn *pg)
 {
     PQconninfoOption *options = PQconninfo(pg);
     bool unknown = false;
@@ -96,7 +95,7 @@ static bool give_hint(const char *sqlstate, PGconn *pg, Error *err)
 
 /* With several hosts there is one failure for each: worth another try unless a person must act for
  * all. */
-bool connect_failed(PGconn *pg, bool at_once, Error *err)
+bool connect_failed(PGconn *pg, ConnectFailedWhen when, Error *err)
 {
     char message[ERROR_MESSAGE_SIZE];
     char text[ERROR_MESSAGE_SIZE] = "";
@@ -111,8 +110,8 @@ bool connect_failed(PGconn *pg, bool at_once, Error *err)
     if (text[0] == '\0')
         (void)snprintf(text, sizeof(text), "could not connect to server");
     bool person = sqlstate[0] != '\0' ? !retry : PQconnectionNeedsPassword(pg) != 0;
-    if (at_once && !retry && !name_unknown(pg))
-        person = true;
+    if (when == CONNECT_FAILED_AT_ONCE && !retry)
+        person = true; /* a name without an address may get one: a name server is down */
     error_set(err, person ? ERROR_OPERATOR : ERROR_RETRY, "%s", text);
     (void)snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
     return give_hint(sqlstate, pg, err);

@@ -30,6 +30,23 @@ static bool lost(Connection *connection, const char *doing, Error *err)
     return error_set(err, ERROR_RETRY, "%s: %s", doing, text[0] != '\0' ? text : "connection lost");
 }
 
+/* What libpq reads counts, wherever it does: a full socket makes its writing calls read too. */
+static bool consume(Connection *connection)
+{
+    receive_meter_use(&connection->meter);
+    bool ok = PQconsumeInput(connection->pg) != 0;
+    receive_meter_use(NULL);
+    return ok;
+}
+
+static int flush(Connection *connection)
+{
+    receive_meter_use(&connection->meter);
+    int left = PQflush(connection->pg);
+    receive_meter_use(NULL);
+    return left;
+}
+
 static uint64_t deadline_of(const Connection *connection)
 {
     return connection->timeout_ms == 0 ? UINT64_MAX : clock_monotonic_ms() + connection->timeout_ms;
@@ -63,6 +80,9 @@ static bool server_error(const PGresult *result, const char *command, Error *err
     copy_line(text, sizeof(text), PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
     if (text[0] == '\0')
         copy_line(text, sizeof(text), PQresultErrorMessage(result));
+    if (text[0] == '\0')
+        (void)snprintf(text, sizeof(text), "unexpected answer, %s",
+                       PQresStatus(PQresultStatus(result)));
     ErrorClass class = sqlstate != NULL ? sqlstate_class(sqlstate) : ERROR_RETRY;
     if (severity == NULL)
         severity = "ERROR";
@@ -94,6 +114,18 @@ static bool lost_while(Connection *connection, const char *doing, Error *err)
     return lost(connection, what, err);
 }
 
+/* The longest answer is a history file of TIMELINE_HISTORY_MAX_BYTES. */
+#define ANSWER_MAX_BYTES (2 * 1024 * 1024)
+#define CONNECTION_BESIDES_MAX_BYTES (64 * (uint64_t)1024 * 1024)
+/* A message of WAL has at most 128 kB and 30 bytes (MAX_SEND_SIZE in walsender.c, PostgreSQL 15).
+ * In front of it there is room for notices, and for what encryption adds. */
+#define MESSAGE_MAX_BYTES (192 * 1024)
+/* What may come besides messages over one stream, or be the beginning of one. libpq keeps every
+ * setting the server reports, and looks through all of them for each one (pqSaveParameterStatus in
+ * fe-exec.c, PostgreSQL 15): 400 kB of them take seconds. */
+#define BESIDES_MAX_BYTES (192 * 1024)
+#define COPY_HEADER_SIZE 5
+
 /* Waits for the next result; *ret NULL when the command is over. */
 static bool next_result(Connection *connection, const char *doing, PGresult **ret, Error *err)
 {
@@ -101,28 +133,55 @@ static bool next_result(Connection *connection, const char *doing, PGresult **re
     while (PQisBusy(connection->pg)) {
         if (!wait_for(connection, POLLIN, deadline, doing, err))
             return false;
-        if (!PQconsumeInput(connection->pg))
+        if (receive_meter_used_up(&connection->meter))
+            return error_set(err, ERROR_PROTOCOL,
+                             "the server's answer is longer than %d kB, while %s",
+                             ANSWER_MAX_BYTES / 1024, doing);
+        if (!consume(connection))
             return lost_while(connection, doing, err);
     }
     *ret = PQgetResult(connection->pg);
     return true;
 }
 
+/* Encryption adds to each record, which holds a message or a server's buffer of 8 kB. */
+static uint64_t overhead(const Connection *connection)
+{
+    if (!PQsslInUse(connection->pg) && !PQgssEncInUse(connection->pg))
+        return 0;
+    return connection->copy_messages * 96 + connection->copy_bytes / 64;
+}
+
+/* What libpq keeps of all that was no streaming message, over the whole connection. */
+static bool check_besides(const Connection *connection, Error *err)
+{
+    uint64_t besides = connection->meter.received - connection->copy_bytes;
+    return besides <= CONNECTION_BESIDES_MAX_BYTES + overhead(connection) ||
+           error_set(err, ERROR_RETRY, "the server sent %llu MB besides streaming messages",
+                     (unsigned long long)(besides >> 20));
+}
+
 static bool send_query(Connection *connection, const char *command, Error *err)
 {
     drop_result(connection);
-    if (!PQsendQuery(connection->pg, command))
+    if (!check_besides(connection, err))
+        return false;
+    receive_meter_allow(&connection->meter, ANSWER_MAX_BYTES);
+    receive_meter_use(&connection->meter);
+    bool sent = PQsendQuery(connection->pg, command) != 0;
+    receive_meter_use(NULL);
+    if (!sent)
         return lost(connection, "could not send a replication command", err);
     uint64_t deadline = deadline_of(connection);
     for (;;) {
-        int left = PQflush(connection->pg);
+        int left = flush(connection);
         if (left == 0)
             return true;
         if (left < 0)
             return lost(connection, "could not send a replication command", err);
         if (!wait_for(connection, POLLOUT | POLLIN, deadline, "sending a command", err))
             return false;
-        if (!PQconsumeInput(connection->pg))
+        if (!consume(connection))
             return lost(connection, "could not send a replication command", err);
     }
 }
@@ -212,6 +271,8 @@ bool connection_start_copy(Connection *connection, const char *command, bool *re
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COPY_BOTH) {
         PQclear(result);
+        connection->copy_began = connection->meter.received - connection->copy_bytes;
+        receive_meter_allow(&connection->meter, MESSAGE_MAX_BYTES);
         *ret_copying = true;
         return true;
     }
@@ -229,29 +290,59 @@ bool connection_start_copy(Connection *connection, const char *command, bool *re
     return false;
 }
 
+/* libpq has no whole message. Did the server send more besides than it has a reason to? */
+static bool too_much_besides(const Connection *connection, Error *err)
+{
+    /* Messages that came together with the answer to START_REPLICATION count as read before. */
+    uint64_t accounted = connection->copy_began + connection->copy_bytes;
+    uint64_t received = connection->meter.received;
+    if (received <= accounted || received - accounted <= BESIDES_MAX_BYTES + overhead(connection))
+        return false;
+    (void)error_set(err, ERROR_RETRY, "the server sent %llu kB besides streaming messages",
+                    (unsigned long long)((received - accounted) / 1024));
+    return true;
+}
+
+static CopyRead nothing_whole(const Connection *connection, Error *err)
+{
+    if (!receive_meter_used_up(&connection->meter))
+        return COPY_READ_EMPTY;
+    (void)error_set(err, ERROR_PROTOCOL,
+                    "the server sent %d kB that are no whole streaming message",
+                    MESSAGE_MAX_BYTES / 1024);
+    return COPY_READ_FAILED;
+}
+
 CopyRead connection_read(Connection *connection, const void **ret_data, size_t *ret_length,
                          Error *err)
 {
     char *message = NULL;
     int length = PQgetCopyData(connection->pg, &message, 1);
     if (length == 0) {
+        if (too_much_besides(connection, err))
+            return COPY_READ_FAILED;
         /* Nothing whole in libpq's buffer: take what the socket has, without waiting. */
-        if (!PQconsumeInput(connection->pg)) {
+        if (!consume(connection)) {
             (void)lost(connection, "could not receive data from WAL stream", err);
             return COPY_READ_FAILED;
         }
         length = PQgetCopyData(connection->pg, &message, 1);
     }
     if (length > 0) {
+        receive_meter_allow(&connection->meter, MESSAGE_MAX_BYTES);
+        connection->copy_messages++;
+        connection->copy_bytes += COPY_HEADER_SIZE + (uint64_t)length;
         connection->message = message;
         *ret_data = message;
         *ret_length = (size_t)length;
         return COPY_READ_DATA;
     }
     if (length == 0)
-        return COPY_READ_EMPTY;
-    if (length == -1)
+        return nothing_whole(connection, err);
+    if (length == -1) {
+        receive_meter_allow(&connection->meter, ANSWER_MAX_BYTES);
         return COPY_READ_END;
+    }
     (void)lost(connection, "could not read COPY data", err);
     return COPY_READ_FAILED;
 }
@@ -264,7 +355,7 @@ void connection_release(Connection *connection)
 
 bool connection_flush(Connection *connection, Error *err)
 {
-    int left = PQflush(connection->pg);
+    int left = flush(connection);
     if (left < 0)
         return lost(connection, "could not send feedback packet", err);
     connection->wants_write = left > 0;
@@ -275,7 +366,9 @@ bool connection_send(Connection *connection, const void *data, size_t length, Er
 {
     if (length > MAX_SEND_BYTES)
         return error_set(err, ERROR_PROTOCOL, "feedback packet of %zu bytes", length);
+    receive_meter_use(&connection->meter);
     int rc = PQputCopyData(connection->pg, data, (int)length);
+    receive_meter_use(NULL);
     if (rc < 0)
         return lost(connection, "could not send feedback packet", err);
     if (rc == 0) {
@@ -299,7 +392,10 @@ int connection_fd(const Connection *connection)
 
 bool connection_end_copy(Connection *connection, Error *err)
 {
-    if (PQputCopyEnd(connection->pg, NULL) < 0)
+    receive_meter_use(&connection->meter);
+    int rc = PQputCopyEnd(connection->pg, NULL);
+    receive_meter_use(NULL);
+    if (rc < 0)
         return lost(connection, "could not send copy-end packet", err);
     return connection_flush(connection, err);
 }

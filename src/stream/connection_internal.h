@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "receive_meter.h"
+
 #include "walrx/stream/connection.h"
 #include "walrx/stream/sqlstate.h"
 
@@ -18,5 +20,11 @@ struct Connection {
     PGresult *result;    /* of the last query */
     char *message;       /* CopyData handed out */
     bool wants_write;
+    ReceiveMeter meter;
+    /* streaming messages over all streams, what they took on the wire, and what the meter had
+     * counted besides when the stream at hand began */
+    uint64_t copy_messages;
+    uint64_t copy_bytes;
+    uint64_t copy_began;
     char peer[128];
 };

@@ -8,16 +8,22 @@
 
 #include <poll.h>
 
-/* How long the server may take to end COPY after our CopyDone. */
+/* How long the server may take to end COPY after our CopyDone, at most. */
 #define END_COPY_TIMEOUT_MS 10000
+
+static uint64_t patience_ms(const Connection *connection)
+{
+    uint64_t timeout = connection_timeout(connection);
+    return timeout > 0 && timeout < END_COPY_TIMEOUT_MS ? timeout : END_COPY_TIMEOUT_MS;
+}
 
 void end_copy(Connection *connection, Control *control)
 {
-    uint64_t deadline = clock_monotonic_ms() + END_COPY_TIMEOUT_MS;
+    uint64_t deadline = clock_monotonic_ms() + patience_ms(connection);
     Error ignored;
     connection_release(connection); /* what the ring had no room for comes again */
-    if (!connection_end_copy(connection, &ignored))
-        return;
+    if (!connection_end_copy(connection, &ignored) || control->stop_count > 1)
+        return; /* a second stop may have come before this */
     for (;;) {
         const void *data;
         size_t length;
@@ -25,7 +31,7 @@ void end_copy(Connection *connection, Control *control)
         switch (connection_read(connection, &data, &length, &ignored)) {
         case COPY_READ_DATA:
             connection_release(connection);
-            if (clock_monotonic_ms() >= deadline)
+            if (clock_monotonic_ms() >= deadline || control_wait(control, -1, 0, 0) == CONTROL_STOP)
                 return;
             continue;
         case COPY_READ_EMPTY:

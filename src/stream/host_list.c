@@ -28,13 +28,28 @@ const char *host_list_rest(const char *list, size_t index)
     return at;
 }
 
-bool host_list_is(const char *list, size_t index, const char *text)
+static const char *find_entry(const char *list, size_t index)
 {
     const char *entry = list != NULL ? list : "";
     if (index > 0 && strchr(entry, ',') != NULL)
         entry = host_list_rest(entry, index - 1);
+    return entry;
+}
+
+bool host_list_is(const char *list, size_t index, const char *text)
+{
+    const char *entry = find_entry(list, index);
     if (entry == NULL)
         return false;
     size_t length = strcspn(entry, ",");
     return strlen(text) == length && memcmp(entry, text, length) == 0;
+}
+
+void host_list_entry(const char *list, size_t index, char *ret)
+{
+    const char *entry = find_entry(list, index);
+    size_t length = entry != NULL ? strcspn(entry, ",") : 0;
+    if (entry != NULL)
+        memcpy(ret, entry, length);
+    ret[length] = '\0';
 }

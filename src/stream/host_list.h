@@ -17,3 +17,7 @@ const char *host_list_rest(const char *list, size_t index);
 
 /* Is entry `index` (the only one of a single-entry list) this text? */
 bool host_list_is(const char *list, size_t index, const char *text);
+
+/* Copies entry `index` (the only one of a single-entry list; empty when there is none) into a
+ * buffer that has room for the whole list. */
+void host_list_entry(const char *list, size_t index, char *ret);

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #define MIN_FREE_SEGMENTS 2 /* so that a compressed copy fits beside its raw segment */
+#define MAX_SWITCHES 64     /* over one connection; a server cannot have us go round for ever */
 #define SCAN_ROUNDS 16      /* so many segments that are not whole are moved away unattended */
 
 static MemoryPlan plan_memory(const Receiver *receiver)
@@ -409,6 +410,11 @@ static bool stream_one(Receiver *receiver, Timeline timeline, Lsn lsn, StreamEnd
                        EndOfTimelineResult *ret_next, Error *err)
 {
     Lsn floor;
+    char text[LSN_TEXT_SIZE];
+    if (lsn > LSN_LAST)
+        return error_set(err, ERROR_PROTOCOL,
+                         "the server wants streaming to start at %s, where no log reaches",
+                         lsn_format(lsn, text));
     return prepare_store(receiver, timeline, lsn, &floor, err) &&
            stream_timeline(receiver, timeline, lsn, floor, ret_end, ret_next, err);
 }
@@ -445,7 +451,7 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
 {
     Timeline timeline = start->timeline;
     Lsn lsn = start->lsn;
-    for (;;) {
+    for (int switches = 0; switches < MAX_SWITCHES;) {
         StreamEnd end;
         EndOfTimelineResult next;
         char text[LSN_TEXT_SIZE];
@@ -466,12 +472,15 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
             return true;
         log_line(LOG_INFO, NULL, "switched to timeline %u at %s", next.next_timeline,
                  lsn_format(next.next_start, text));
+        switches++;
         TimelineSwitch from = {.timeline = timeline, .end = next.next_start};
         timeline = next.next_timeline;
         lsn = segment_floor(next.next_start, receiver->archive.segment_size);
         if (!fetch_history(receiver, timeline, &from, err))
             return false;
     }
+    return error_set(err, ERROR_RETRY, "the server went through %d timelines over one connection",
+                     MAX_SWITCHES);
 }
 
 static bool run_connected(Receiver *receiver, Error *err)

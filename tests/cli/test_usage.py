@@ -15,7 +15,8 @@ def front(program, tmp_path_factory):
 
 
 @pytest.mark.parametrize("args", [["--help"], ["-?"], ["help"], ["help", "receive"], ["receive", "--help"],
-                                  ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"],
+                                  ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"], ["completion", "--help"],
+                                  ["completion", "-?"], ["help", "--help"],
                                   ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"],
                                   ["list", "--help"], ["verify", "-?"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):

@@ -16,11 +16,11 @@ packages_codecs=(gzip lz4 zstd)
 packages_unit=(libcmocka-dev clang libclang-rt-14-dev)
 # Lint: formatting, static analysis, man pages.
 packages_lint=(clang-format-14 cppcheck mandoc)
-# Tests of the command line and against servers: pytest, TLS certificates; for PostgreSQL's own test of
+# Tests of the command line and against servers: pytest, TLS certificates, networks of their own; for PostgreSQL's own test of
 # pg_receivewal perl and its source. That, Barman, and servers of other major versions the tests fetch and
 # unpack themselves, without installing them; Barman needs the three from rsync on.
 packages_integration=(python3 python3-pytest python3-pytest-xdist openssl libipc-run-perl bzip2
-  rsync python3-psycopg2 python3-dateutil)
+  iproute2 iptables rsync python3-psycopg2 python3-dateutil)
 
 # While a PostgreSQL package is configured it would make and start a cluster "main".
 no_cluster_file=/etc/postgresql-common/createcluster.d/walrx-tests.conf

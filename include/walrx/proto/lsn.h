@@ -13,6 +13,9 @@ typedef uint64_t Lsn;
 typedef uint32_t Timeline;
 
 #define LSN_INVALID ((Lsn)0)
+/* No WAL is received behind it: the end of a segment of any size, and of a block that is filled up,
+ * is still a position. */
+#define LSN_LAST (UINT64_MAX - ((Lsn)2 << 30))
 #define LSN_TEXT_SIZE 18 /* "FFFFFFFF/FFFFFFFF" and the final NUL */
 
 /* Writes e.g. "16/B374D848" into the buffer and returns the buffer. */

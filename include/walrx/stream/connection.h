@@ -46,6 +46,8 @@ typedef enum ConnectionKind {
 bool connection_open(const ConnectOptions *options, ConnectionKind kind, Control *control,
                      uint64_t timeout_ms, Connection **ret, Error *err) MUST_CHECK;
 void connection_close(Connection *connection); /* NULL is fine */
+/* Is an attempt to connect that was given up still inside of a library, in a thread of its own? */
+bool connection_attempts_left(void);
 
 /* 150018 for 15.18. */
 int connection_server_version(const Connection *connection);

@@ -171,7 +171,7 @@ static void wrong_lengths_and_types_are_refused(void **state)
 
 static void wal_data_beyond_the_last_lsn_is_refused(void **state)
 {
-    uint8_t buffer[COPY_WAL_HEADER_SIZE + 3] = {'w', 255, 255, 255, 255, 255, 255, 255, 252};
+    uint8_t buffer[COPY_WAL_HEADER_SIZE + 3] = {'w', 255, 255, 255, 255, 127, 255, 255, 252};
     CopyMessage message;
 
     (void)state;

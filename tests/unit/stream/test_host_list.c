@@ -54,6 +54,22 @@ static void an_entry_is_compared_as_a_whole(void **state)
     assert_true(host_list_is(NULL, 0, ""));
 }
 
+static void an_entry_is_copied(void **state)
+{
+    char entry[16];
+    (void)state;
+    host_list_entry("db1,db2", 0, entry);
+    assert_string_equal(entry, "db1");
+    host_list_entry("db1,db2", 1, entry);
+    assert_string_equal(entry, "db2");
+    host_list_entry("5432", 3, entry);
+    assert_string_equal(entry, "5432");
+    host_list_entry("db1,db2", 2, entry);
+    assert_string_equal(entry, "");
+    host_list_entry(NULL, 0, entry);
+    assert_string_equal(entry, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -61,6 +77,7 @@ int main(void)
         cmocka_unit_test(the_rest_begins_behind_the_comma),
         cmocka_unit_test(one_entry_stands_for_all),
         cmocka_unit_test(an_entry_is_compared_as_a_whole),
+        cmocka_unit_test(an_entry_is_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
