@@ -33,7 +33,7 @@ typedef struct FileTable {
     int (*mkdirat)(int dir_fd, const char *name, mode_t mode);
 } FileTable;
 
-/* The kernel's own calls. */
+/* The kernel's own calls. Its syncs also fail on a filesystem that has shut down. */
 const FileTable *file_table_kernel(void);
 
 #define DIR_PATH_SIZE 4096
