@@ -46,7 +46,7 @@ class Clients:
         """No commit is on its way when this returns."""
         self._gate.clear()
         for idle in self._idle:
-            assert idle.wait(60), "a commit does not end"
+            assert idle.wait(120), "a commit does not end"
 
     def resume(self):
         self._gate.set()

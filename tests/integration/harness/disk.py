@@ -60,12 +60,19 @@ class CutDisk:
         self.root = self.place / kind
         self.cuts = 0
         self._root_fd = -1
+        try:
+            self._make()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self):
         self.place.mkdir()
         self.place.chmod(0o755)
         with open(self.image, "wb") as image:
             image.truncate(IMAGE_MB << 20)
-        quick = ["-E", "lazy_itable_init=1,nodiscard"] if kind == "ext4" else ["-K"]
-        _tool(f"mkfs.{kind}", "-q", *quick, self.image)
+        quick = ["-E", "lazy_itable_init=1,nodiscard"] if self.kind == "ext4" else ["-K"]
+        _tool(f"mkfs.{self.kind}", "-q", *quick, self.image)
         # Who makes a mount namespace meanwhile (ip netns exec) gets a copy of every mount. Only below
         # a shared one does an unmount reach the copies, too; else they keep the filesystem alive.
         _tool("mount", "--bind", self.place, self.place)
@@ -117,7 +124,7 @@ class CutDisk:
             _mounted.remove(self.place)
         if not keep:
             self.image.unlink(missing_ok=True)
-            shutil.rmtree(self.place)
+            shutil.rmtree(self.place, ignore_errors=True)
 
 
 @atexit.register
