@@ -27,6 +27,26 @@ static int kernel_renameat2(int from_fd, const char *from, int to_fd, const char
     return renameat2(from_fd, from, to_fd, to, flags);
 }
 
+/* A filesystem that has shut down after an error of its log no longer knows of changes that it
+ * never wrote: fsync of a directory finds nothing to do and returns 0 (seen on XFS, Linux 6.18).
+ * Asking for the status fails there, and the shutdown is marked before its changes are forgotten.
+ */
+static int not_shut_down(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status);
+}
+
+static int kernel_fdatasync(int fd)
+{
+    return fdatasync(fd) != 0 ? -1 : not_shut_down(fd);
+}
+
+static int kernel_fsync(int fd)
+{
+    return fsync(fd) != 0 ? -1 : not_shut_down(fd);
+}
+
 const FileTable *file_table_kernel(void)
 {
     static const FileTable table = {
@@ -34,8 +54,8 @@ const FileTable *file_table_kernel(void)
         .close = close,
         .pread = pread,
         .pwritev = pwritev,
-        .fdatasync = fdatasync,
-        .fsync = fsync,
+        .fdatasync = kernel_fdatasync,
+        .fsync = kernel_fsync,
         .fallocate = fallocate,
         .ftruncate = ftruncate,
         .renameat2 = kernel_renameat2,

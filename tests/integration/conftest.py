@@ -2,6 +2,7 @@
 """Fixtures: `world` makes servers and receivers for one test and takes them away again."""
 
 import os
+import random
 import shutil
 import signal
 import sys
@@ -12,10 +13,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.disk import unavailable  # noqa: E402
 from harness.packages import Unavailable  # noqa: E402
-from harness.postgres import Postgres, Templates  # noqa: E402
-from harness.receiver import KINDS, Program, Receiver  # noqa: E402
-from harness.util import free_port, make_dir, release_ports  # noqa: E402
+from harness.postgres import Templates  # noqa: E402
+from harness.receiver import KINDS, Program  # noqa: E402
+from harness.util import make_dir, release_ports  # noqa: E402
+from harness.world import World  # noqa: E402
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -104,67 +107,6 @@ def templates(temp_root):
     return Templates(temp_root)
 
 
-class World:
-    """The servers and receivers of one test."""
-
-    def __init__(self, base, templates):
-        self.base = base
-        self.templates = templates
-        self.servers = []
-        self.receivers = []
-        self.archives = 0
-
-    def server(self, name=None, start=True, **options):
-        name = name or f"pg{len(self.servers)}"
-        server = Postgres(self.base, name, self.templates, **options)
-        self.servers.append(server)
-        if start:
-            server.start()
-            server.create_table()
-        return server
-
-    def standby(self, primary, name=None, **conf):
-        """A streaming standby of primary, started."""
-        def backup(target):
-            primary.base_backup(target, standby=True)
-        name = name or f"pg{len(self.servers)}"
-        server = Postgres(self.base, name, self.templates, segsize_mb=primary.segsize >> 20,
-                          bindir=primary.bindir, conf=conf, data_from=backup)
-        self.servers.append(server)
-        return server.start()
-
-    def archive(self, name=None):
-        self.archives += 1
-        return make_dir(self.base / (name or f"archive{self.archives}"), 0o700)
-
-    def receive(self, program, archive, server_or_conninfo, *args, start=True, **options):
-        """Start a receiver. A server stands for the connection string of its superuser."""
-        conninfo = server_or_conninfo
-        if isinstance(conninfo, Postgres):
-            conninfo = conninfo.conninfo()
-        log = self.base / f"receiver{len(self.receivers)}.log"
-        it = Receiver(program, archive, conninfo, log, self.base, args=args,
-                      segsize=self.servers[0].segsize if self.servers else None, **options)
-        self.receivers.append(it)
-        return it.start() if start else it
-
-    def free_port(self):
-        return free_port()
-
-    def logs(self):
-        out = [(f"{r.program} {' '.join(str(a) for a in r.argv[1:])}", r.log()[-6000:])
-               for r in self.receivers]
-        return out + [(f"server {s.name}", s.log_tail()) for s in self.servers]
-
-    def close(self):
-        for it in self.receivers:
-            it.cleanup()
-        for server in self.servers:
-            server.cleanup()
-        if os.environ.get("WALRX_TEST_KEEP") is None:
-            shutil.rmtree(self.base, ignore_errors=True)
-
-
 @pytest.fixture
 def world(request, temp_root, templates):
     name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:24]
@@ -172,6 +114,25 @@ def world(request, temp_root, templates):
     it.base.parent.chmod(0o755)
     yield it
     it.close()
+
+
+@pytest.fixture
+def cut_disk(world):
+    """Makes a filesystem whose power can be cut (harness/disk.py); where it cannot, the test is skipped."""
+    def make(kind):
+        reason = unavailable(kind)
+        if reason is not None:
+            pytest.skip(reason)
+        return world.disk(kind)
+    return make
+
+
+@pytest.fixture
+def seed():
+    """Printed, so that pytest shows it with a failure; WALRX_TEST_SEED makes the run again."""
+    value = int(os.environ.get("WALRX_TEST_SEED") or random.randrange(1 << 32))
+    print(f"WALRX_TEST_SEED={value}")
+    return value
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: PostgreSQL
 """A disk that fills up, and one that fails: what was acknowledged is there, nothing else is said."""
 
-import os
 import re
 import signal
 import time
 
 import pytest
 from harness import archive as ar
-from harness.disk import SmallDisk
+from harness.disk import unavailable
+from harness.small_disk import SmallDisk
 from harness.util import lsn, lsn_text, stays_true, wait_until
 from harness.util import run as run_program
 
@@ -16,11 +16,11 @@ MB = 1 << 20
 PAUSED = "are free on the filesystem of|No space left on device"
 RESUMED = "there is room again"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-
 
 @pytest.fixture
 def disk(world):
+    if unavailable("ext4") is not None:
+        pytest.skip(unavailable("ext4"))
     made = SmallDisk(world.base, 64)
     yield made
     for receiver in world.receivers:
@@ -201,12 +201,12 @@ def test_failing_disk_ends_with_status_3(world, walrx, disk, synchronous):
     server, run = begin(world, walrx, disk, *args)
     for _ in range(5):
         server.insert(rows=20)
-    disk.fail()
+    disk.cut()
     server.insert(rows=200)
     assert run.wait(20) == 3
     assert "Input/output error" in run.log()
     acknowledged = lsn(server.slot("arch"))
-    disk.mount_again()
+    disk.remount()
     name = server.segment(lsn_text(acknowledged - 1))
     path = disk.archive / name
     if not path.exists():

@@ -20,7 +20,7 @@ packages_lint=(clang-format-14 cppcheck mandoc)
 # pg_receivewal perl and its source. That, Barman, and servers of other major versions the tests fetch and
 # unpack themselves, without installing them; Barman needs the three from rsync on.
 packages_integration=(python3 python3-pytest python3-pytest-xdist openssl libipc-run-perl bzip2
-  iproute2 iptables rsync python3-psycopg2 python3-dateutil)
+  iproute2 iptables rsync python3-psycopg2 python3-dateutil xfsprogs)
 
 # While a PostgreSQL package is configured it would make and start a cluster "main".
 no_cluster_file=/etc/postgresql-common/createcluster.d/walrx-tests.conf

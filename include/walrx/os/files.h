@@ -41,7 +41,7 @@ typedef struct FileTable {
     struct dirent *(*readdir)(DIR *stream); /* errno is 0 at the end */
 } FileTable;
 
-/* The kernel's own calls. */
+/* The kernel's own calls. Its syncs also fail on a filesystem that has shut down. */
 const FileTable *file_table_kernel(void);
 
 #define DIR_PATH_SIZE 4096

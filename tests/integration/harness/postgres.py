@@ -67,13 +67,13 @@ class Templates:
 
 class Postgres:
     def __init__(self, base, name, templates, segsize_mb=1, bindir=BINDIR, conf=None,
-                 group_access=False, fresh=False, data_from=None):
+                 group_access=False, fresh=False, data_from=None, port=None):
         self.base = make_dir(Path(base) / name, 0o755)
         self.name = name
         self.bindir = Path(bindir)
         self.data = self.base / "data"
         self.log_path = self.base / "server.log"
-        self.port = free_port()
+        self.port = port or free_port()
         self.segsize = segsize_mb << 20
         self.env = clean_env(self.base, PGUSER="postgres", PGDATABASE="postgres",
                              PGHOST="127.0.0.1", PGPORT=self.port, PGAPPNAME="test")
