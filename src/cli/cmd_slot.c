@@ -64,14 +64,16 @@ static bool show_one(SlotCall *call, Connection *connection, Error *err)
     return true;
 }
 
-/* Every physical slot, one a line, as one value: connection_query reads one row. */
+/* Every physical slot, one a line, as one value: connection_query reads one row. The zeros with
+ * which PostgreSQL 19 fills an LSN's lower half go, as lsn_format writes none. */
 static bool show_all(Connection *connection, Error *err)
 {
     ResultRow row;
     if (!connection_query(connection,
                           "SELECT coalesce(string_agg(format(E'%-24s  %-6s  %s\\n', slot_name, "
                           "CASE WHEN active THEN 'yes' ELSE 'no' END, "
-                          "coalesce(restart_lsn::text, '-')), '' ORDER BY slot_name), '') "
+                          "coalesce(regexp_replace(restart_lsn::text, '/0+(.)', E'/\\\\1'), '-')), "
+                          "'' ORDER BY slot_name), '') "
                           "FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical'",
                           &row, err))
         return false;

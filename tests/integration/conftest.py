@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness import majors  # noqa: E402
 from harness.packages import Unavailable  # noqa: E402
 from harness.postgres import Postgres, Templates  # noqa: E402
 from harness.receiver import KINDS, Program, Receiver  # noqa: E402
@@ -23,6 +24,8 @@ TREE = Path(__file__).resolve().parents[2]
 def pytest_addoption(parser):
     parser.addoption("--receivers", default=os.environ.get("WALRX_TEST_RECEIVERS", ",".join(KINDS)),
                      help="which receivers the shared scenarios run against, e.g. walrx,front")
+    parser.addoption("--majors", default=os.environ.get("WALRX_TEST_MAJORS", ""),
+                     help="which major versions test_majors.py runs, e.g. 10,19; all: each one that is known")
 
 
 def pytest_configure(config):
@@ -39,6 +42,8 @@ def pytest_generate_tests(metafunc):
         only = metafunc.definition.get_closest_marker("receivers")
         kinds = [k for k in (only.args if only else ("walrx", "pg_receivewal")) if k in chosen]
         metafunc.parametrize("receiver", kinds, indirect=True)
+    if "major" in metafunc.fixturenames:
+        metafunc.parametrize("major", majors.chosen(metafunc.config.getoption("majors")), indirect=True)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -126,10 +131,11 @@ class World:
     def standby(self, primary, name=None, **conf):
         """A streaming standby of primary, started."""
         def backup(target):
-            primary.base_backup(target, standby=True)
+            primary.base_backup(target)
         name = name or f"pg{len(self.servers)}"
         server = Postgres(self.base, name, self.templates, segsize_mb=primary.segsize >> 20,
-                          bindir=primary.bindir, conf=conf, data_from=backup)
+                          bindir=primary.bindir, tools=primary.tools, conf=conf, data_from=backup)
+        server.follow(primary)
         self.servers.append(server)
         return server.start()
 

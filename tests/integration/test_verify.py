@@ -36,9 +36,9 @@ def verify_json(world, walrx, directory, status, *args):
     return result
 
 
-def dump(directory, names):
+def dump(directory, names, bindir=BINDIR):
     """The records that pg_waldump finds in these segments, as positions, and where and why it ends."""
-    done = run([BINDIR / "pg_waldump", "-p", directory, names[0], names[-1]], check=False)
+    done = run([bindir / "pg_waldump", "-p", directory, names[0], names[-1]], check=False)
     found = [lsn(m) for m in re.findall(r"lsn: (\S+), prev", done.stdout)]
     return found, done.stderr
 
