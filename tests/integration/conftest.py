@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import majors  # noqa: E402
 from harness.packages import Unavailable  # noqa: E402
-from harness.postgres import Postgres, Templates  # noqa: E402
+from harness.postgres import Postgres, Templates, place_of_servers  # noqa: E402
 from harness.receiver import KINDS, Program, Receiver  # noqa: E402
 from harness.util import free_port, make_dir, release_ports  # noqa: E402
 
@@ -106,7 +106,12 @@ def walrx(programs):
 
 @pytest.fixture(scope="session")
 def templates(temp_root):
-    return Templates(temp_root)
+    place = place_of_servers(temp_root)
+    root = Path(tempfile.mkdtemp(prefix="walrx-it-", dir=place))
+    root.chmod(0o755)
+    yield Templates(root)
+    if os.environ.get("WALRX_TEST_KEEP") is None:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 class World:
@@ -168,7 +173,8 @@ class World:
         for server in self.servers:
             server.cleanup()
         if os.environ.get("WALRX_TEST_KEEP") is None:
-            shutil.rmtree(self.base, ignore_errors=True)
+            for path in [self.base] + [server.base for server in self.servers]:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture

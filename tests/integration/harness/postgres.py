@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: PostgreSQL
 """A throw-away PostgreSQL server: its own folder, port and socket, stopped by its pid.
 
-fsync stays on, for what the tests prove is durability. Clusters are copied from one template per
-kind; a copy has its template's system identifier, so `fresh=True` runs initdb for another one.
+Clusters are copied from one template per kind; a copy has its template's system identifier, so
+`fresh=True` runs initdb for another one. They lie in memory where there is enough of it: what the tests
+prove is what the receiver does to its disk, and no test takes the power from a server.
 """
 
 import functools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,6 +19,7 @@ from pathlib import Path
 from .util import (as_server, clean_env, free_port, lsn, lsn_text, make_dir, run, wait_until,
                    write_file)
 
+ENOUGH_MEMORY = 6 << 30
 BINDIR = Path(os.environ.get("PG_BINDIR", "/usr/lib/postgresql/15/bin"))
 
 SETTINGS = {
@@ -57,12 +60,29 @@ def settings_for(major, segsize):
     return settings
 
 
+def place_of_servers(otherwise):
+    """Where clusters go: WALRX_TEST_SERVERS, or a file system in memory with room for several workers."""
+    named = os.environ.get("WALRX_TEST_SERVERS")
+    if named:
+        return Path(named)
+    memory = Path("/dev/shm")
+    free = int(re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())[1]) << 10
+    if os.access(memory, os.W_OK) and min(shutil.disk_usage(memory).free, free) >= ENOUGH_MEMORY:
+        return memory
+    return Path(otherwise)
+
+
 class Templates:
-    """Clusters made once per kind (programs, segment size, group access) and then copied."""
+    """Clusters made once per kind (programs, segment size, group access) and then copied; and the
+    place of all servers."""
 
     def __init__(self, root):
-        self.root = make_dir(Path(root) / "templates", 0o755)
+        self.root = Path(root)
         self.made = {}
+
+    def room(self, name):
+        """A new folder for a server."""
+        return make_dir(self.root / name, 0o755)
 
     def copy_to(self, target, bindir, segsize_mb, group_access, fresh):
         if fresh:
@@ -91,7 +111,7 @@ class Postgres:
     def __init__(self, base, name, templates, segsize_mb=1, bindir=BINDIR, conf=None,
                  group_access=False, fresh=False, data_from=None, tools=None):
         """tools: the folder of a pg_basebackup that knows this major (default: bindir)."""
-        self.base = make_dir(Path(base) / name, 0o755)
+        self.base = templates.room(f"{Path(base).parent.name}-{name}")
         self.name = name
         self.bindir = Path(bindir)
         self.tools = Path(tools or bindir)
@@ -352,6 +372,11 @@ class Load:
 def copy_cluster(source, target):
     """A copy of a stopped cluster, with its owner and modes."""
     run(["cp", "-a", source, target])
+
+
+def move_cluster(source, target):
+    """The same, without leaving the source; it may lie on another disk."""
+    run(["mv", source, target])
 
 
 def history_files(server):
