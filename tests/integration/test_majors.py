@@ -4,6 +4,8 @@
 Which ones: --majors (WALRX_TEST_MAJORS).
 """
 
+import re
+
 import pytest
 from harness import archive as ar
 from harness import majors
@@ -28,11 +30,19 @@ def server_of(world, major, segsize_mb=1):
     number, bindir, tools = major
     server = world.server(segsize_mb=segsize_mb if number > 10 else 16, bindir=bindir, tools=tools, conf=majors.CHEAP)
     assert server.number("show server_version_num") // 10000 == number == server.major
+    assert server.sql("show data_checksums") == ("on" if number >= 18 else "off")
     return server
 
 
 def assert_no_complaint(it):
     assert "damage" not in it.log() and "warning" not in it.log().lower(), it.log()
+
+
+def assert_full_pages_of_each_compression(server, plain):
+    """So that what is tested is not less than it seems."""
+    names = list(ar.segments(plain))
+    out = run([server.bindir / "pg_waldump", "-b", "-w", "-p", plain, names[0], names[-1]], check=False).stdout
+    assert set(re.findall(r"compression saved: \d+, method: (\w+)", out)) == set(majors.compressions(server))
 
 
 def verified(world, walrx, directory, server):
@@ -61,7 +71,8 @@ def test_streams_all_kinds_of_wal(world, walrx, major, compress):
         server.create_slot(slot)
     first = server.segment(server.slot(slot) if slot else None)
     directory = world.archive()
-    it = world.receive(walrx, directory, server, slot=slot, compress=compress)
+    args = ["--verify=stop"] if compress else []
+    it = world.receive(walrx, directory, server, *args, slot=slot, compress=compress)
     it.wait_streaming(server)
     with Load(server, switch_every=3) as load:
         load.run_rounds(3)
@@ -86,6 +97,8 @@ def test_streams_all_kinds_of_wal(world, walrx, major, compress):
     ar.assert_equals_primary(directory, server, first=first, last=last, suffix=suffix)
     ar.assert_partial(directory, server, upto)
     verified(world, walrx, directory, server)
+    if server.major >= 15 and (world.base / "plain").exists():
+        assert_full_pages_of_each_compression(server, world.base / "plain")
     assert listed(walrx, world, directory)["window"]["newest_commit"]["time"] == newest
     if slot:
         assert lsn(server.slot(slot)) >= upto - server.segsize
