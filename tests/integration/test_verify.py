@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from harness import archive as ar
 from harness.postgres import BINDIR, Load
-from harness.util import as_server, clean_env, lsn, run
+from harness.util import as_server, clean_env, lsn, run, terminal_text
 from test_gap import archive_behind
 from test_timelines import fail_over, multi_host
 
@@ -280,13 +280,7 @@ def test_a_bar_only_on_a_terminal(world, walrx):
                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=clean_env(world.base), cwd="/")
     os.close(theirs)
     out, _ = child.communicate(timeout=60)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    except OSError:
-        pass
-    os.close(ours)
+    shown = terminal_text(ours)
     assert child.returncode == SOUND and b"sound" in out and b"\r" not in out
-    assert b"100 %" in shown and b"MB/s" in shown
-    assert shown.endswith(b"\r" + b" " * 78 + b"\r")
+    assert "100 %" in shown and "MB/s" in shown
+    assert shown.endswith("\r" + " " * 78 + "\r")
