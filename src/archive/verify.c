@@ -60,23 +60,27 @@ static void tell_progress(VerifyWork *work, uint64_t begin_ms, uint64_t problems
         options->progress(options->progress_context, &progress);
 }
 
-/* Until all threads are done. */
+/* Until all threads are done; the last thing told is how it ended, also of threads that were done
+ * before this one looked. */
 static void wait_for_threads(VerifyWork *work, uint64_t begin_ms)
 {
     (void)pthread_mutex_lock(&work->mutex);
     while (work->running > 0) {
         struct timespec until;
-        uint64_t problems = work->found.total;
         (void)clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += PROGRESS_NS;
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
         (void)pthread_cond_timedwait(&work->finished, &work->mutex, &until);
+        if (work->running == 0)
+            break;
+        uint64_t problems = work->found.total;
         (void)pthread_mutex_unlock(&work->mutex);
         tell_progress(work, begin_ms, problems);
         (void)pthread_mutex_lock(&work->mutex);
     }
     (void)pthread_mutex_unlock(&work->mutex);
+    tell_progress(work, begin_ms, work->found.total);
 }
 
 static bool scan_all(VerifyWork *work, uint64_t begin_ms, Error *err)

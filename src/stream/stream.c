@@ -420,11 +420,24 @@ static bool finish_store(Receiver *receiver, Error *err)
     return receiver->control->stop_count > 0;
 }
 
+/* The last report is a courtesy: without it the server only keeps a little more WAL. */
+static void say_goodbye(Stream *stream)
+{
+    Error ignored;
+    if (send_status(stream, false, &ignored))
+        end_copy(stream->receiver->connection, stream->receiver->control);
+}
+
+/* Then what came before the damage counts, and the server learns it. */
+static bool stopped_at_damage(const Receiver *receiver)
+{
+    return receiver->options->verify == VERIFY_STOP && store_checks(receiver->store).faults > 0;
+}
+
 static bool stop_stream(Stream *stream, Error *err)
 {
     Receiver *receiver = stream->receiver;
     char text[LSN_TEXT_SIZE];
-    Error ignored;
     if (at_end_position(stream))
         log_line(LOG_INFO, NULL, "stopped log streaming at %s (timeline %u)",
                  lsn_format(stream->position, text), stream->timeline);
@@ -435,9 +448,7 @@ static bool stop_stream(Stream *stream, Error *err)
         compressor_hurry(receiver->compressor, true);
     if (!finish_store(receiver, err))
         return false;
-    /* The last report is a courtesy: without it the server only keeps a little more WAL. */
-    if (send_status(stream, false, &ignored))
-        end_copy(receiver->connection, receiver->control);
+    say_goodbye(stream);
     return true;
 }
 
@@ -531,6 +542,8 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
     if (!finished && !keep)
         *err = store_failed;
     ok = ok && finished;
+    if (!ok && stopped_at_damage(receiver))
+        say_goodbye(&stream);
     StorePositions positions = store_positions(receiver->store);
     tell_finished_segments(&stream, positions.flushed);
     receiver->open_timeline = timeline;

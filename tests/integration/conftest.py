@@ -13,9 +13,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness import majors  # noqa: E402
 from harness.disk import unavailable  # noqa: E402
 from harness.packages import Unavailable  # noqa: E402
-from harness.postgres import Templates  # noqa: E402
+from harness.postgres import Templates, place_of_servers  # noqa: E402
 from harness.receiver import KINDS, Program  # noqa: E402
 from harness.util import make_dir, release_ports  # noqa: E402
 from harness.world import World  # noqa: E402
@@ -26,6 +27,8 @@ TREE = Path(__file__).resolve().parents[2]
 def pytest_addoption(parser):
     parser.addoption("--receivers", default=os.environ.get("WALRX_TEST_RECEIVERS", ",".join(KINDS)),
                      help="which receivers the shared scenarios run against, e.g. walrx,front")
+    parser.addoption("--majors", default=os.environ.get("WALRX_TEST_MAJORS", ""),
+                     help="which major versions test_majors.py runs, e.g. 10,19; all: each one that is known")
 
 
 def pytest_configure(config):
@@ -42,6 +45,8 @@ def pytest_generate_tests(metafunc):
         only = metafunc.definition.get_closest_marker("receivers")
         kinds = [k for k in (only.args if only else ("walrx", "pg_receivewal")) if k in chosen]
         metafunc.parametrize("receiver", kinds, indirect=True)
+    if "major" in metafunc.fixturenames:
+        metafunc.parametrize("major", majors.chosen(metafunc.config.getoption("majors")), indirect=True)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -104,7 +109,12 @@ def walrx(programs):
 
 @pytest.fixture(scope="session")
 def templates(temp_root):
-    return Templates(temp_root)
+    place = place_of_servers(temp_root)
+    root = Path(tempfile.mkdtemp(prefix="walrx-it-", dir=place))
+    root.chmod(0o755)
+    yield Templates(root)
+    if os.environ.get("WALRX_TEST_KEEP") is None:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness.packages import unpacked
-from harness.postgres import BINDIR, Postgres
+from harness.postgres import BINDIR, Postgres, move_cluster
 from harness.util import as_server, clean_env, make_dir, run, server_uid_gid, wait_until, write_file
 
 USER = """
@@ -129,7 +129,7 @@ def test_barman_backs_up_and_recovers(world, barman, receiver):
     make_dir(target)
     barman("recover", "main", "latest", target / "data")
     recovered = Postgres(world.base, "restored", world.templates, segsize_mb=16,
-                         data_from=lambda data: (target / "data").rename(data))
+                         data_from=lambda data: move_cluster(target / "data", data))
     world.servers.append(recovered)
     recovered.start()
     wait_until(lambda: recovered.sql("select pg_is_in_recovery()") == "f", "the end of recovery")

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from harness import archive as ar
-from harness.util import as_server, clean_env, lsn, lsn_text, run, wait_until
+from harness.util import as_server, clean_env, lsn, lsn_text, run, terminal_text, wait_until
 
 DISTRIBUTION = {"count", "min", "mean", "p50", "p90", "p99", "p99_9", "max"}
 SLOTS = "select count(*) from pg_replication_slots where slot_name like 'walrx_bench%'"
@@ -176,8 +176,7 @@ def test_progress_is_quiet_in_a_pipe_and_shown_on_a_terminal(world, walrx):
                                cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
     out, _ = process.communicate(timeout=30)
-    shown = os.read(main, 65536).decode()
-    os.close(main)
+    shown = terminal_text(main)
     assert process.returncode == 0 and "limit" in out.decode()
     assert shown.count("MB/s") >= 2 and "\n" not in shown and shown.endswith("\r")
 

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 from harness import archive as ar
 from harness.postgres import BINDIR, Load
-from harness.util import as_server, clean_env, lsn, run
+from harness.util import as_server, clean_env, lsn, run, terminal_text
 from test_gap import archive_behind
 from test_timelines import fail_over, multi_host
 
@@ -36,9 +36,9 @@ def verify_json(world, walrx, directory, status, *args):
     return result
 
 
-def dump(directory, names):
+def dump(directory, names, bindir=BINDIR):
     """The records that pg_waldump finds in these segments, as positions, and where and why it ends."""
-    done = run([BINDIR / "pg_waldump", "-p", directory, names[0], names[-1]], check=False)
+    done = run([bindir / "pg_waldump", "-p", directory, names[0], names[-1]], check=False)
     found = [lsn(m) for m in re.findall(r"lsn: (\S+), prev", done.stdout)]
     return found, done.stderr
 
@@ -152,12 +152,13 @@ def test_finds_each_flip_at_the_record_where_pg_waldump_stops(world, walrx):
     names = sorted(p.name for p in plain.iterdir() if ar.SEGMENT.fullmatch(p.name))
     target = names[len(names) // 2]
     good = (plain / target).read_bytes()
+    used = len(good.rstrip(b"\0"))  # the rest, behind a switch, is nothing but page headers
     whole, _ = dump(plain, names)
     seed = int(os.environ.get("WALRX_TEST_SEED", random.randrange(1 << 30)))
     chance = random.Random(seed)
     seen = 0
     for _ in range(40):
-        at, bit = chance.randrange(len(good)), 1 << chance.randrange(8)
+        at, bit = chance.randrange(len(good) if chance.random() < 0.3 else used), 1 << chance.randrange(8)
         if chance.random() < 0.3:
             at = at // PAGE * PAGE + chance.randrange(24)
         spoiled = bytearray(good)
@@ -279,13 +280,7 @@ def test_a_bar_only_on_a_terminal(world, walrx):
                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=clean_env(world.base), cwd="/")
     os.close(theirs)
     out, _ = child.communicate(timeout=60)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    except OSError:
-        pass
-    os.close(ours)
+    shown = terminal_text(ours)
     assert child.returncode == SOUND and b"sound" in out and b"\r" not in out
-    assert b"100 %" in shown and b"MB/s" in shown
-    assert shown.endswith(b"\r" + b" " * 78 + b"\r")
+    assert "100 %" in shown and "MB/s" in shown
+    assert shown.endswith("\r" + " " * 78 + "\r")

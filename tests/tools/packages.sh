@@ -21,6 +21,8 @@ packages_lint=(clang-format-14 cppcheck mandoc)
 # unpack themselves, without installing them; Barman needs the three from rsync on.
 packages_integration=(python3 python3-pytest python3-pytest-xdist openssl libipc-run-perl bzip2
   iproute2 iptables rsync python3-psycopg2 python3-dateutil xfsprogs)
+# Majors that no suite of Debian has come through npm, which a machine may have from elsewhere.
+command -v npm >/dev/null || packages_integration+=(npm)
 
 # While a PostgreSQL package is configured it would make and start a cluster "main".
 no_cluster_file=/etc/postgresql-common/createcluster.d/walrx-tests.conf

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: PostgreSQL
 """A throw-away PostgreSQL server: its own folder, port and socket, stopped by its pid.
 
-fsync stays on, for what the tests prove is durability. Clusters are copied from one template per
-kind; a copy has its template's system identifier, so `fresh=True` runs initdb for another one.
+Clusters are copied from one template per kind; a copy has its template's system identifier, so
+`fresh=True` runs initdb for another one. They lie in memory where there is enough of it: what the tests
+prove is what the receiver does to its disk, and no test takes the power from a server.
 """
 
+import functools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,6 +19,7 @@ from pathlib import Path
 from .util import (as_server, clean_env, free_port, lsn, lsn_text, make_dir, run, wait_until,
                    write_file)
 
+ENOUGH_MEMORY = 6 << 30
 BINDIR = Path(os.environ.get("PG_BINDIR", "/usr/lib/postgresql/15/bin"))
 
 SETTINGS = {
@@ -39,12 +43,46 @@ SETTINGS = {
 }
 
 
+@functools.cache
+def major_of(bindir):
+    """The major version of the programs in a folder."""
+    return int(re.search(r"PostgreSQL\) (\d+)", run([Path(bindir) / "postgres", "-V"]).stdout)[1])
+
+
+def settings_for(major, segsize):
+    """SETTINGS in the names that the major version knows."""
+    settings = dict(SETTINGS)
+    if major < 11:
+        del settings["jit"]
+    if major < 13:
+        del settings["wal_keep_size"]
+        settings["wal_keep_segments"] = (2 << 30) // segsize
+    return settings
+
+
+def place_of_servers(otherwise):
+    """Where clusters go: WALRX_TEST_SERVERS, or a file system in memory with room for several workers."""
+    named = os.environ.get("WALRX_TEST_SERVERS")
+    if named:
+        return Path(named)
+    memory = Path("/dev/shm")
+    free = int(re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())[1]) << 10
+    if os.access(memory, os.W_OK) and min(shutil.disk_usage(memory).free, free) >= ENOUGH_MEMORY:
+        return memory
+    return Path(otherwise)
+
+
 class Templates:
-    """Clusters made once per kind (programs, segment size, group access) and then copied."""
+    """Clusters made once per kind (programs, segment size, group access) and then copied; and the
+    place of all servers."""
 
     def __init__(self, root):
-        self.root = make_dir(Path(root) / "templates", 0o755)
+        self.root = Path(root)
         self.made = {}
+
+    def room(self, name):
+        """A new folder for a server."""
+        return make_dir(self.root / name, 0o755)
 
     def copy_to(self, target, bindir, segsize_mb, group_access, fresh):
         if fresh:
@@ -61,16 +99,23 @@ class Templates:
     def _initdb(target, bindir, segsize_mb, group_access):
         make_dir(target, 0o750 if group_access else 0o700)
         argv = [bindir / "initdb", "-D", target, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                "--locale=C", "--no-sync", f"--wal-segsize={segsize_mb}"]
+                "--locale=C", "--no-sync"]
+        if major_of(bindir) >= 11:
+            argv.append(f"--wal-segsize={segsize_mb}")
+        else:
+            assert segsize_mb == 16, "the segment size of PostgreSQL 10 is fixed"
         run(argv + (["-g"] if group_access else []), env=clean_env(target))
 
 
 class Postgres:
     def __init__(self, base, name, templates, segsize_mb=1, bindir=BINDIR, conf=None,
-                 group_access=False, fresh=False, data_from=None, port=None):
-        self.base = make_dir(Path(base) / name, 0o755)
+                 group_access=False, fresh=False, data_from=None, tools=None, port=None):
+        """tools: the folder of a pg_basebackup that knows this major (default: bindir)."""
+        self.base = templates.room(f"{Path(base).parent.name}-{name}")
         self.name = name
         self.bindir = Path(bindir)
+        self.tools = Path(tools or bindir)
+        self.major = major_of(self.bindir)
         self.data = self.base / "data"
         self.log_path = self.base / "server.log"
         self.port = port or free_port()
@@ -82,7 +127,8 @@ class Postgres:
             templates.copy_to(self.data, self.bindir, segsize_mb, group_access, fresh)
         else:
             data_from(self.data)
-        self.configure(port=self.port, unix_socket_directories=str(self.base), **SETTINGS)
+        self.configure(port=self.port, unix_socket_directories=str(self.base),
+                       **settings_for(self.major, self.segsize))
         self.configure(**(conf or {}))
 
     # -- set up ------------------------------------------------------------------------------
@@ -92,6 +138,15 @@ class Postgres:
         with open(self.data / "postgresql.conf", "a") as conf:
             for name, value in settings.items():
                 conf.write("{} = '{}'\n".format(name, str(value).replace("'", "''")))
+
+    def recover(self, signal_file="recovery.signal", **settings):
+        """Recovery at the next start; up to 11 its settings have a file of their own."""
+        if self.major >= 12:
+            self.configure(**settings)
+            write_file(self.data / signal_file, "")
+        else:
+            write_file(self.data / "recovery.conf", "".join(
+                "{} = '{}'\n".format(name, value.replace("'", "''")) for name, value in settings.items()))
 
     def hba(self, *lines):
         """pg_hba.conf: the superuser without a password, then the given lines."""
@@ -171,6 +226,11 @@ class Postgres:
                    check=check, timeout=timeout)
         return done.stdout.strip()
 
+    def script(self, text):
+        """Statements one by one, as psql reads them from a file; what is printed."""
+        return run([BINDIR / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"], env=self.env,
+                   input=text).stdout
+
     def number(self, text):
         return int(self.sql(text))
 
@@ -235,13 +295,24 @@ class Postgres:
 
     # -- standbys and backups ----------------------------------------------------------------
 
-    def base_backup(self, target, wal="stream", standby=False):
-        argv = [self.bindir / "pg_basebackup", "-D", target, "-X", wal, "-c", "fast", "--no-sync",
+    def base_backup(self, target, wal="stream"):
+        argv = [self.tools / "pg_basebackup", "-D", target, "-X", wal, "-c", "fast", "--no-sync",
                 "-d", self.conninfo(application_name="backup")]
-        run(argv + (["-R"] if standby else []), env=self.env)
+        run(argv, env=self.env)
+
+    def follow(self, primary):
+        """From the next start on, be its standby. Not by -R: that writes all that the libpq of
+        pg_basebackup knows, which a server with an older one refuses."""
+        settings = {"primary_conninfo": primary.conninfo(application_name=f"standby_{self.name}")}
+        if self.major < 12:
+            settings["standby_mode"] = "on"
+        self.recover("standby.signal", **settings)
 
     def promote(self):
-        self.sql("select pg_promote(true, 60)")
+        if self.major >= 12:
+            self.sql("select pg_promote(true, 60)")
+        else:
+            run([self.bindir / "pg_ctl", "promote", "-D", self.data], env=clean_env(self.base))
         wait_until(lambda: self.sql("select pg_is_in_recovery()") == "f", "promotion")
 
     def timeline(self):
@@ -301,6 +372,11 @@ class Load:
 def copy_cluster(source, target):
     """A copy of a stopped cluster, with its owner and modes."""
     run(["cp", "-a", source, target])
+
+
+def move_cluster(source, target):
+    """The same, without leaving the source; it may lie on another disk."""
+    run(["mv", source, target])
 
 
 def history_files(server):

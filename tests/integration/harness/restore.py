@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from .postgres import Postgres
+from .postgres import Postgres, move_cluster
 from .util import wait_until, write_file
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
@@ -23,13 +23,14 @@ def documented_script(directory, segsize):
 
 
 def restored(world, primary, backup, directory, **conf):
-    """A server from the base backup and the archive, out of recovery."""
+    """A server from the base backup and the archive, out of recovery; conf: recovery_... settings too."""
     script = write_file(world.base / "restore-wal", documented_script(directory, primary.segsize), 0o755)
     server = Postgres(world.base, "restored", world.templates, segsize_mb=primary.segsize >> 20,
-                      bindir=primary.bindir, data_from=lambda data: backup.rename(data))
+                      bindir=primary.bindir, data_from=lambda data: move_cluster(backup, data))
     world.servers.append(server)
-    server.configure(restore_command=f'{script} %f "%p"', synchronous_standby_names="", **conf)
-    write_file(server.data / "recovery.signal", "")
+    recovery = {name: conf.pop(name) for name in list(conf) if name.startswith("recovery_")}
+    server.configure(synchronous_standby_names="", **conf)
+    server.recover(restore_command=f'{script} %f "%p"', **recovery)
     server.start()
     wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", "the end of recovery", 60)
     return server

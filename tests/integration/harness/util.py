@@ -100,6 +100,18 @@ def stays_true(condition, what, seconds, interval=0.1):
         time.sleep(interval)
 
 
+def terminal_text(main):
+    """All that was written to a terminal whose other end is closed; one read gives some of it."""
+    shown = b""
+    try:
+        while chunk := os.read(main, 65536):
+            shown += chunk
+    except OSError:  # that is how it ends
+        pass
+    os.close(main)
+    return shown.decode()
+
+
 def free_port():
     """A port below the ephemeral range, locked against other test processes of this machine."""
     for _ in range(500):

@@ -33,10 +33,11 @@ class World:
     def standby(self, primary, name=None, **conf):
         """A streaming standby of primary, started."""
         def backup(target):
-            primary.base_backup(target, standby=True)
+            primary.base_backup(target)
         name = name or f"pg{len(self.servers)}"
         server = Postgres(self.base, name, self.templates, segsize_mb=primary.segsize >> 20,
-                          bindir=primary.bindir, conf=conf, data_from=backup)
+                          bindir=primary.bindir, tools=primary.tools, conf=conf, data_from=backup)
+        server.follow(primary)
         self.servers.append(server)
         return server.start()
 
@@ -78,4 +79,5 @@ class World:
         for disk in self.disks:
             disk.close(keep)
         if not keep:
-            shutil.rmtree(self.base, ignore_errors=True)
+            for path in [self.base] + [server.base for server in self.servers]:
+                shutil.rmtree(path, ignore_errors=True)

@@ -171,7 +171,7 @@ static void every_level_gives_back_what_it_took(void **state)
 
 static void pieces_of_any_size_will_do(void **state)
 {
-    static const size_t chunks[] = {1, 7, 4093, 8192, 131072, 262144, 262145, CONTENT_SIZE};
+    static const size_t chunks[] = {7, 4093, 8192, 131072, 262144, 262145, CONTENT_SIZE};
 
     (void)state;
     for (size_t m = 0; m < METHOD_COUNT; m++) {
@@ -180,6 +180,8 @@ static void pieces_of_any_size_will_do(void **state)
             assert_round_trip(spec, KIND_WAL, CONTENT_SIZE, chunks[c]);
             assert_round_trip(spec, KIND_RANDOM, CONTENT_SIZE, chunks[c]);
         }
+        assert_round_trip(spec, KIND_WAL, 70001, 1);
+        assert_round_trip(spec, KIND_RANDOM, 70001, 1);
     }
 }
 
@@ -318,7 +320,7 @@ static void truncation_is_found_at_every_byte(void **state)
  * content: there, never more than was announced, and nothing but an error or some bytes. */
 static void flipped_bits_never_give_other_content(void **state)
 {
-    const size_t length = 3000;
+    const size_t length = 1000;
     uint8_t *content = make_content(KIND_WAL, length);
     Error err;
 
@@ -420,6 +422,13 @@ static Buffer with_header(const Buffer *packed, unsigned flags)
     return result;
 }
 
+/* Where a file is cut: anywhere in its header, near its end, and everywhere with the longest
+ * header. */
+static bool is_cut(unsigned flags, size_t cut, size_t header, size_t length)
+{
+    return flags == FLAGS_END - 1 || cut < header + 8 || length - cut < 16;
+}
+
 static void gzip_headers_of_other_programs_are_read(void **state)
 {
     static const size_t chunks[] = {1, 2, 3, 7, 11, 64, 100000};
@@ -439,6 +448,8 @@ static void gzip_headers_of_other_programs_are_read(void **state)
             assert_memory_equal(back.data, content, length);
             free(back.data);
             for (size_t cut = 0; cut < file.length; cut++) {
+                if (!is_cut(flags, cut, file.length - packed.length + GZIP_HEADER, file.length))
+                    continue;
                 back = (Buffer){0};
                 assert_false(decompress(WAL_GZIP, file.data, cut, chunks[c], &back, &err));
                 assert_int_equal(err.class, ERROR_ARCHIVE);
