@@ -155,7 +155,8 @@ static uint64_t overhead(const Connection *connection)
 /* What libpq keeps of all that was no streaming message, over the whole connection. */
 static bool check_besides(const Connection *connection, Error *err)
 {
-    uint64_t besides = connection->meter.received - connection->copy_bytes;
+    uint64_t received = connection->meter.received;
+    uint64_t besides = received > connection->copy_bytes ? received - connection->copy_bytes : 0;
     return besides <= CONNECTION_BESIDES_MAX_BYTES + overhead(connection) ||
            error_set(err, ERROR_RETRY, "the server sent %llu MB besides streaming messages",
                      (unsigned long long)(besides >> 20));

@@ -230,6 +230,14 @@ bool compressor_idle(Compressor *compressor)
     return true;
 }
 
+bool compressor_short_of_room(Compressor *compressor, bool awaited, Error *ret)
+{
+    (void)compressor;
+    (void)awaited;
+    (void)ret;
+    return false;
+}
+
 void compressor_hurry(Compressor *compressor, bool hurry)
 {
     (void)compressor;

@@ -14,6 +14,7 @@
 #include <libpq-fe.h>
 
 #define CONNECTIONS 2
+#define PLAIN_CONNECTION 1 /* to a database; it is never made */
 #define RESULTS 4
 
 struct pg_result {

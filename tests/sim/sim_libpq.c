@@ -5,6 +5,8 @@
  */
 #include "sim_connection.h"
 
+#include "../../src/stream/connect_step.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -32,13 +34,35 @@ static void check_retry(void)
               "a good connection is followed by a pause of %llu ms", (unsigned long long)waited);
 }
 
+static bool given(const char *const *keywords, const char *const *values, const char *keyword,
+                  const char *value)
+{
+    for (; *keywords != NULL; keywords++, values++) {
+        if (strcmp(*keywords, keyword) == 0 && strcmp(*values, value) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The server lets nobody into a database: pg_replication_slots is out of reach. */
+static PGconn *refuse_plain(void)
+{
+    PGconn *conn = &sim_connections[PLAIN_CONNECTION];
+    *conn = (PGconn){.phase = PHASE_FREE, .bad = true};
+    (void)snprintf(conn->message, sizeof(conn->message),
+                   "connection to server at \"sim\", port 5432 failed: FATAL:  28000: not here");
+    return conn;
+}
+
 PGconn *PQconnectStartParams(const char *const *keywords, const char *const *values, int expand)
 {
     PGconn *conn = &sim_connections[0];
-    (void)keywords;
-    (void)values;
     (void)expand;
     sim_step();
+    if (given(keywords, values, "sslmode", "none of them"))
+        return NULL; /* it only asks for the settings (read_lists in connect.c) */
+    if (!given(keywords, values, "replication", "true"))
+        return refuse_plain();
     check_retry();
     SIM_CHECK(conn->phase == PHASE_FREE, "a second connection beside the first");
     *conn = (PGconn){.phase = PHASE_CONNECTING, .due_ms = world.now_ms + sim_random(50)};
@@ -77,6 +101,21 @@ PostgresPollingStatusType PQconnectPoll(PGconn *conn)
     return PGRES_POLLING_FAILED;
 }
 
+/* Without the thread: nothing blocks in here. */
+ControlWait connect_step(const ConnectStep *step, PGconn **pg, ConnectStepResult *ret, Error *err)
+{
+    (void)err;
+    *ret = (ConnectStepResult){.state = PGRES_POLLING_WRITING};
+    if (step->parameters == NULL) {
+        ret->state = PQconnectPoll(*pg);
+        return CONTROL_READY;
+    }
+    *pg = PQconnectStartParams(step->parameters->keywords, step->parameters->values, 0);
+    if (PQstatus(*pg) == CONNECTION_BAD)
+        ret->state = PGRES_POLLING_FAILED;
+    return CONTROL_READY;
+}
+
 static bool in_order_to_leave(const PGconn *conn)
 {
     return conn->phase != PHASE_COPY || conn->gap || conn->faulty || conn->over ||
@@ -85,6 +124,8 @@ static bool in_order_to_leave(const PGconn *conn)
 
 void PQfinish(PGconn *conn)
 {
+    if (conn == NULL || conn == &sim_connections[PLAIN_CONNECTION])
+        return;
     SIM_CHECK(in_order_to_leave(conn), "a healthy connection is given up");
     sim_process.failed = true;
     sim_process.failed_ms = world.now_ms;
