@@ -119,10 +119,11 @@ def test_slots(world, walrx, major):
     restart = server.slot("s1")
     shown, every = call("slot", "show"), call("slot", "show", slot=None)
     assert shown.returncode == every.returncode == 0, shown.stderr + every.stderr
-    values = dict(line.split() for line in shown.stdout.splitlines())
+    values = dict(line.split(None, 1) for line in shown.stdout.splitlines())
     assert lsn(values["restart_lsn"]) == lsn(restart) and values["slot_type"] == "physical"
     assert values["restart_timeline"] == ("1" if server.major >= 15 else "-")
-    assert every.stdout.splitlines()[1].split() == ["s1", "no", values["restart_lsn"]]
+    name, *fields = every.stdout.splitlines()[1].split()
+    assert name == "s1" and lsn(restart) in [lsn(field) for field in fields if "/" in field]  # 19: with zeros in front
     missing = run([*walrx.command, "-D", world.archive(), "-n", "-S", "nosuch", "-d", server.conninfo()],
                   env=clean_env(world.base), check=False)
     assert missing.returncode == 1 and "nosuch" in missing.stderr
