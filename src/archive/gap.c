@@ -108,13 +108,13 @@ bool gap_visit(const Archive *archive, GapVisit visit, void *context, Error *err
         return error_set(err, ERROR_MEMORY, "out of memory while reading the list of gaps");
     bool ok = read_gaps(archive, text, GAP_FILE_MAX, &length, err);
     text[ok ? length : 0] = '\0';
-    for (const char *line = text; line != NULL && *line != '\0';) {
+    for (char *line = text, *next; *line != '\0'; line = next) {
         Gap gap;
+        next = line + strcspn(line, "\n");
+        if (*next != '\0')
+            *next++ = '\0'; /* a line that is cut has nothing of the next one */
         if (parse_line(line, &gap) && !visit(context, &gap))
             break;
-        line = strchr(line, '\n');
-        if (line != NULL)
-            line++;
     }
     free(text);
     return ok;

@@ -200,6 +200,8 @@ StandbyStatusMessage feedback_message(Feedback *feedback, const FeedbackPosition
     /* Asked and answered, unless the flush is still on its way: then the advance sends the rest. */
     feedback->reply_wanted = false;
     feedback->last_status_ms = now_ms;
+    if (ask_reply)
+        feedback->ping_ms = now_ms; /* a slow flush may have come in between */
     return (StandbyStatusMessage){
         .write = feedback->reported_write,
         .flush = shown,

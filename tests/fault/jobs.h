@@ -20,6 +20,7 @@ typedef struct Job {
     bool refuses; /* untouched, it ends with ERROR_ARCHIVE */
     bool looks;   /* changes nothing, and tells what it cannot read in its result */
     bool stores;  /* through a store: a full disk may be waited for */
+    bool brief;   /* differs from the one before in little: one kind of fault will do */
 } Job;
 
 extern const Job jobs[];

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Each call of a whole run fails once: with an I/O error, a full disk, an interrupt, a short
- * transfer. What was promised stays, nothing incomplete gets a final name, and a second run without
- * faults ends with the same archive. After a failed sync everything that was not synced is lost, as
- * the kernel may do.
+ * transfer; and each allocation. What was promised stays, nothing incomplete gets a final name, and
+ * a second run without faults ends with the same archive. After a failed sync everything that was
+ * not synced is lost, as the kernel may do.
  */
 #include "fake_files.h"
+#include "fake_memory.h"
 #include "power_cut.h"
 #include "scenario.h"
 #include "scratch.h"
@@ -123,6 +124,37 @@ static void every_short_transfer_is_continued(void **state)
     each_call(0);
 }
 
+/* False: the run has fewer allocations than `nth`. */
+static bool one_shortage(unsigned nth)
+{
+    char path[SCRATCH_PATH_SIZE];
+    char what[64];
+    Error error;
+    (void)snprintf(what, sizeof(what), "allocation %u", nth);
+    scratch_make(path);
+    fake_files_reset();
+    scenario_forget();
+    fake_memory_fail(nth, false);
+    bool ok = scenario_run(path, &error);
+    bool struck = fake_memory_struck();
+    fake_memory_fail(0, false);
+    if (!ok && (!struck || error.class != ERROR_MEMORY))
+        fail_msg("%s: class %s: %s", what, error_class_name(error.class), error.message);
+    scenario_check(path, scenario_mark(), what);
+    resume(path, what);
+    scratch_remove(path);
+    return struck;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    unsigned nth = 1;
+    (void)state;
+    while (one_shortage(nth))
+        nth++;
+    assert_true(nth > 10);
+}
+
 static int prepare(void **state)
 {
     (void)state;
@@ -158,6 +190,7 @@ int main(void)
         CASES(every_call_survives_a_full_disk),
         CASES(every_interrupted_call_is_made_again),
         CASES(every_short_transfer_is_continued),
+        CASES(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

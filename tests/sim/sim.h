@@ -50,7 +50,8 @@ typedef struct World {
     unsigned allowed_ends;
     bool must_end; /* a failure that another try cannot mend was seen: no further connection */
     bool ever_connected;
-    uint64_t steps; /* without any time passing */
+    bool short_of_memory; /* some allocation fails, or has failed */
+    uint64_t steps;       /* without any time passing */
 } World;
 extern World world;
 

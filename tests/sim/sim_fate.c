@@ -4,6 +4,7 @@
  * bad disk, a bad server. After some of it the world turns calm, and the receiver must come to
  * rights by itself; then it is stopped.
  */
+#include "fake_memory.h"
 #include "sim.h"
 
 #include <signal.h>
@@ -93,6 +94,8 @@ void fate_new_process(void)
     fate.signal_count = 0;
     fate.tunables = world.options.tunables;
     world.stop_asked = world.must_end = world.ever_connected = false;
+    world.short_of_memory = false;
+    fake_memory_fail(0, false);
     world.allowed_ends = 0;
     /* Whatever ends the first session ends these. */
     if (world.options.no_loop || world.options.as_pg_receivewal)
@@ -156,6 +159,7 @@ static void become_calm(void)
     fate.calm_until_ms = world.now_ms + CALM_MS;
     disk.slowness = 0;
     disk.broken = false;
+    fake_memory_fail(0, false);
     server_calm();
     if (world.options.as_pg_receivewal)
         server.oldest = 0; /* a person has put it back: it never goes on behind a gap */
@@ -223,6 +227,12 @@ void fate_step(void)
         break;
     case 8:
         world.wall_offset_us += (int64_t)sim_random(UINT64_C(7200000000)) - INT64_C(3600000000);
+        break;
+    case 9:
+        sim_note("machine: is short of memory");
+        world.short_of_memory = true;
+        fake_memory_fail(1 + (unsigned)sim_random(3), false);
+        sim_allow_end(1);
         break;
     default:
         server_fault();

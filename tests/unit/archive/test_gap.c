@@ -181,6 +181,27 @@ static void lines_that_make_no_sense_are_passed_over(void **state)
     assert_int_equal(resume_on(1), 5);
 }
 
+static bool keep_first(void *context, const Gap *gap)
+{
+    Gap *found = context;
+    if (found->timeline == 0)
+        *found = *gap;
+    return true;
+}
+
+static void a_line_that_is_cut_has_nothing_of_the_next_one(void **state)
+{
+    static const char text[] = "timeline=1 begin=0/5000000 en\n"
+                               "timeline=2 begin=0/6000000 end=0/7000000 seen=x\n";
+    Gap found = {.timeline = 0};
+    (void)state;
+    scratch_write(fixture.path, ".walrx/gaps", text, strlen(text));
+    assert_true(gap_visit(&fixture.archive, keep_first, &found, &fixture.error));
+    assert_int_equal(found.timeline, 2);
+    assert_int_equal(found.begin, 0x6000000);
+    assert_int_equal(found.end, 0x7000000);
+}
+
 static void a_list_that_cannot_be_read_is_told(void **state)
 {
     TimelineInventory timeline = {.timeline = 1, .complete = {{true, 4}}};
@@ -204,6 +225,7 @@ int main(void)
         CASE(a_recorded_gap_with_a_partial_behind_it_is_stepped_over),
         CASE(a_gap_elsewhere_plays_no_part),
         CASE(lines_that_make_no_sense_are_passed_over),
+        CASE(a_line_that_is_cut_has_nothing_of_the_next_one),
         CASE(a_list_that_cannot_be_read_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
