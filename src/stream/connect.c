@@ -62,6 +62,8 @@ static PQconninfoOption *settings(const Parameters *parameters)
 {
     Parameters unusable = *parameters;
     parameters_add(&unusable, "sslmode", "none of them");
+    parameters_add(&unusable, "password",
+                   "-"); /* else a password file is read, and complained of */
     PGconn *pg = PQconnectStartParams(unusable.keywords, unusable.values, 0);
     PQconninfoOption *options = PQconninfo(pg);
     PQfinish(pg);
