@@ -57,11 +57,13 @@ static bool copy_list(char *buffer, const char *value)
 }
 
 /* libpq tells what it would use only of a connection, and a connection looks names up. A mode that
- * does not exist makes it end before that (connectOptions2 in fe-connect.c, PostgreSQL 15). */
+ * does not exist makes it end before that (connectOptions2 in fe-connect.c, PostgreSQL 15); a
+ * password, before it reads a password file and complains of it. */
 static PQconninfoOption *settings(const Parameters *parameters)
 {
     Parameters unusable = *parameters;
     parameters_add(&unusable, "sslmode", "none of them");
+    parameters_add(&unusable, "password", "-");
     PGconn *pg = PQconnectStartParams(unusable.keywords, unusable.values, 0);
     PQconninfoOption *options = PQconninfo(pg);
     PQfinish(pg);

@@ -147,7 +147,8 @@ ControlWait connect_step(const ConnectStep *step, PGconn **pg, ConnectStepResult
     if (job == NULL)
         return CONTROL_STOP;
     ControlWait wait = control_wait(step->control, job->bell.fd, POLLIN, step->deadline_ms);
-    if (wait == CONTROL_READY || (wait == CONTROL_TIMEOUT && atomic_load(&job->done))) {
+    /* The bell is rung when it is done; the load makes what the thread wrote visible. */
+    if (wait != CONTROL_STOP && atomic_load(&job->done)) {
         *pg = job->pg;
         job->pg = NULL;
         *step->meter = job->meter;

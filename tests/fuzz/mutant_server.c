@@ -492,6 +492,17 @@ static void keepalive(MutantServer *server)
     send_out(server);
 }
 
+static void choose_extremes(MutantServer *server)
+{
+    uint8_t code = next_byte(server);
+    server->extremes = (Extremes){
+        .end = (code & 15) % COUNT(positions),
+        .restart = next_byte(server) % COUNT(positions),
+        .timeline = (code >> 4) % COUNT(timelines),
+        .size = (code >> 6) % COUNT(sizes),
+    };
+}
+
 static void step(MutantServer *server)
 {
     const uint8_t *bytes;
@@ -552,13 +563,7 @@ static void step(MutantServer *server)
         ask_to_stop(server);
         break;
     case 12:
-        code = next_byte(server);
-        server->extremes = (Extremes){
-            .end = (code & 15) % COUNT(positions),
-            .restart = next_byte(server) % COUNT(positions),
-            .timeline = (code >> 4) % COUNT(timelines),
-            .size = (code >> 6) % COUNT(sizes),
-        };
+        choose_extremes(server);
         break;
     default:
         break;
