@@ -16,8 +16,11 @@ SHUTDOWN_WITHOUT_LOG = 2  # what is not in the journal yet is gone, as in a powe
 
 
 def _run(*argv):
-    done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
+    try:
+        done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+    except FileNotFoundError as error:
+        return 127, str(error)
     return done.returncode, done.stdout
 
 
