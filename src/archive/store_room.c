@@ -44,7 +44,7 @@ static void describe(const Store *store, uint64_t free_bytes, uint64_t needed, E
               free_bytes / MEGABYTE, store->archive->dir.path);
     error_detail(ret,
                  "The next segment, and what is being compressed, may take %s, and %s are to stay "
-                 "free (--min-free). It goes on with %" PRIu64 " MB.",
+                 "free. It goes on with %" PRIu64 " MB.",
                  format_size(needed, step), format_size(store->room.min_free, limit),
                  (goal + MEGABYTE - 1) / MEGABYTE);
 }

@@ -224,11 +224,15 @@ static void reload(Stream *stream)
     notify_ready();
 }
 
-static void tell_streaming(const Stream *stream)
+static void set_status(const Stream *stream)
 {
+    const Receiver *receiver = stream->receiver;
     char text[LSN_TEXT_SIZE];
-    notify_status("streaming timeline %u from %s", stream->timeline,
-                  lsn_format(stream->position, text));
+    if (receiver->no_room_since_ms != 0)
+        notify_status("paused, no room on the filesystem of \"%s\"", receiver->archive.dir.path);
+    else
+        notify_status("streaming timeline %u from %s", stream->timeline,
+                      lsn_format(stream->position, text));
 }
 
 /* A full disk is told once, over reconnects, and once when it is over. */
@@ -242,17 +246,18 @@ static void tell_room(Stream *stream, bool no_room, uint64_t now)
     if (no_room) {
         receiver->no_room_since_ms = now;
         store_error(receiver->store, &why);
-        error_hint(&why, "Receiving pauses, the connection stays, and it goes on by itself when "
-                         "there is room. Meanwhile a slot keeps the WAL on the server.");
+        error_hint(&why,
+                   "Receiving pauses, the connection stays, and it goes on by itself when "
+                   "there is room. Meanwhile a slot keeps the WAL on the server.%s",
+                   receiver->options->as_pg_receivewal ? "" : " --min-free sets the limit.");
         log_error(LOG_WARNING, NULL, &why);
-        notify_status("paused, no room: %s", why.message);
-        return;
+    } else {
+        const LogField fields[] = {LOG_NUM("seconds", (now - receiver->no_room_since_ms) / 1000),
+                                   LOG_END};
+        receiver->no_room_since_ms = 0;
+        log_line(LOG_NOTICE, fields, "there is room again: receiving goes on");
     }
-    const LogField fields[] = {LOG_NUM("seconds", (now - receiver->no_room_since_ms) / 1000),
-                               LOG_END};
-    log_line(LOG_NOTICE, fields, "there is room again: receiving goes on");
-    receiver->no_room_since_ms = 0;
-    tell_streaming(stream);
+    set_status(stream);
 }
 
 static HoldCause hold_cause(const Stream *stream, const StorePositions *store)
@@ -496,7 +501,7 @@ static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
     FeedbackConfig config = feedback_config(receiver, floor);
     feedback_start(&stream->feedback, &config, clock_monotonic_ms());
     holdup_start(&stream->holdup, clock_monotonic_ms());
-    tell_streaming(stream);
+    set_status(stream);
     return true;
 }
 

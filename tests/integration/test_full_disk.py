@@ -3,6 +3,7 @@
 
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -88,6 +89,24 @@ def test_pause_before_the_disk_is_full(world, walrx, disk, compress):
     expect_all(server, run, disk)
     assert pid_of(server) == pid
     assert run.stop() == 0
+
+
+def test_service_manager_sees_the_pause(world, walrx, disk):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(world.base / "notify"))
+        os.chmod(world.base / "notify", 0o777)
+        manager.settimeout(20)
+        server, run = begin(world, walrx, disk, NOTIFY_SOCKET=world.base / "notify")
+        if "READY=1" not in manager.recv(4096).decode():
+            pytest.skip("built without libsystemd")
+        disk.leave_free(4 * MB)
+        write_wal(server, 5)
+        for expected in ("paused, no room on the filesystem of", "streaming timeline 1 from"):
+            while "STATUS=" + expected not in manager.recv(4096).decode():
+                pass
+            disk.ballast.unlink(missing_ok=True)
+        run.wait_log(RESUMED)
+        assert run.stop() == 0
 
 
 @pytest.mark.parametrize("compress", [None, "lz4"])

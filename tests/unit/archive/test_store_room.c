@@ -161,7 +161,7 @@ static void a_new_segment_waits_for_the_limit_and_a_margin(void **state)
     store_request_flush(store);
     await_pause();
     assert_non_null(strstr(fixture.error.message, "3 MB are free"));
-    assert_non_null(strstr(fixture.error.detail, "--min-free"));
+    assert_non_null(strstr(fixture.error.detail, "3MB are to stay free"));
     stays_paused(LSN_INVALID);
     fake_files_space(LIMIT + 2 * FIXTURE_SIZE - 1);
     stays_paused(LSN_INVALID);

@@ -4,7 +4,9 @@
  * are those of PostgreSQL 15.18.
  */
 #include "walrx/cli/option_parse.h"
+
 #include "walrx/cli/option_value.h"
+#include "walrx/stream/receiver.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -127,7 +129,7 @@ static void options_of_walrx_are_taken(void **state)
     assert_true(
         parse(COMMAND_RECEIVE,
               "-D x --flush-interval=200ms --receive-timeout=0 --on-gap=continue --verify=stop "
-              "--report-apply --memory=8MB --compress-workers=256 --log-format=json "
+              "--report-apply --memory=8MB --min-free=0 --compress-workers=256 --log-format=json "
               "-Z zstd -s 500ms --config=file -S s --create-slot-if-missing",
               &line, &options, &error));
     assert_int_equal(options.flush_interval_ms, 200);
@@ -136,6 +138,7 @@ static void options_of_walrx_are_taken(void **state)
     assert_string_equal(options.verify, "stop");
     assert_true(options.report_apply);
     assert_int_equal(options.memory, 8 << 20);
+    assert_int_equal(options.min_free, 0);
     assert_int_equal(options.compress_workers, 256);
     assert_string_equal(options.log_format, "json");
     assert_int_equal(options.compress.method, WAL_ZSTD);
@@ -155,6 +158,7 @@ static void defaults_are_those_of_the_manual(void **state)
     assert_int_equal(options.flush_interval_ms, 1000);
     assert_int_equal(options.receive_timeout_ms, 60000);
     assert_int_equal(options.memory, 64 << 20);
+    assert_true(options.min_free == MIN_FREE_DEFAULT);
     assert_int_equal(options.compress_workers, 0);
     assert_string_equal(options.on_gap, "stop");
     assert_string_equal(options.verify, "on");
@@ -254,6 +258,7 @@ static const Refusal refusals[] = {
      "invalid value \"-1s\" for option --receive-timeout", true},
     {COMMAND_RECEIVE, "-D x -s 30d", "--status-interval must be in range 0ms..2147483s", true},
     {COMMAND_RECEIVE, "-D x --memory=8388607B", "--memory must be in range 8MB..64GB", true},
+    {COMMAND_RECEIVE, "-D x --min-free=1025TB", "--min-free must be in range 0B..1024TB", true},
     {COMMAND_RECEIVE, "-D x --memory=65GB", "--memory must be in range 8MB..64GB", true},
     {COMMAND_RECEIVE, "-D x --memory=much", "invalid value \"much\" for option --memory", true},
     {COMMAND_RECEIVE, "-D x --compress-workers=257", "--compress-workers must be in range 0..256",
