@@ -60,7 +60,7 @@ def test_a_name_that_was_not_synced_is_not_reported(world, receiver, cut_disk, s
     cut = disk.cut
 
     def cut_before_sync():
-        write_file(asked, "")
+        write_file(world.base / "hold.new", "").rename(asked)
         wait_until(held.exists, "the receiver is about to sync a directory")
         cut()
         held.unlink()

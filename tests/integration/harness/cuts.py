@@ -176,6 +176,7 @@ class CutArchive:
         else:
             time.sleep(self.chance.uniform(0.05, 0.9))
         reported = self.strike(event)
+        self.clients.pause()  # what a slow machine takes to look is no time to make more
         took = self.disk.remount() if "cut" in event else 0.0
         found = 0
         if reported > self.begun:
@@ -185,6 +186,7 @@ class CutArchive:
         was = self.describe()
         if self.server.process is None:
             self.server.start()
+        self.clients.resume()
         self.deal()
         self.start_receiver()
         self.settle()
