@@ -75,7 +75,9 @@ static void copy_folder(const char *from, const char *to, const char *inside)
 
 static void check_error(const Error *error, bool memory)
 {
+    bool full = error->os_errno == ENOSPC || error->os_errno == EDQUOT;
     bool fine = error->class == ERROR_STORAGE || error->class == ERROR_USAGE ||
+                (error->class == ERROR_NO_ROOM && full) ||
                 (error->class == ERROR_ARCHIVE && (job->looks || job->refuses));
     if (memory)
         fine = error->class == ERROR_MEMORY || (job->looks && error->class == ERROR_ARCHIVE);
