@@ -80,6 +80,17 @@ static bool file_error(Error *err, int os_errno, const char *doing, const Dir *d
     return false;
 }
 
+static bool cannot_open(Error *err, int os_errno, const char *path)
+{
+    bool disk_failed = os_errno == EIO || os_errno == EUCLEAN || os_errno == ENXIO;
+    error_set_errno(err, disk_failed ? ERROR_STORAGE : ERROR_USAGE, os_errno,
+                    "could not open directory \"%s\"", path);
+    return error_hint(err, disk_failed
+                               ? "Check the kernel log and the disk."
+                               : "The directory must exist and belong to the user who receives; "
+                                 "walrx does not create it.");
+}
+
 bool dir_open(const char *path, bool sync, const FileTable *files, Dir *ret, Error *err)
 {
     Dir dir = {.fd = -1, .sync = sync, .file_mode = 0600, .files = files};
@@ -87,11 +98,8 @@ bool dir_open(const char *path, bool sync, const FileTable *files, Dir *ret, Err
         return error_set(err, ERROR_USAGE, "directory name is too long: \"%.100s...\"", path);
     (void)snprintf(dir.path, sizeof(dir.path), "%s", path); /* length checked above */
     RETRY_EINTR(dir.fd, files->openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
-    if (dir.fd < 0) {
-        error_set_errno(err, ERROR_USAGE, errno, "could not open directory \"%s\"", path);
-        return error_hint(err, "The directory must exist and belong to the user who receives; "
-                               "walrx does not create it.");
-    }
+    if (dir.fd < 0)
+        return cannot_open(err, errno, path);
     *ret = dir;
     return true;
 }

@@ -54,7 +54,8 @@ typedef struct Dir {
     char path[DIR_PATH_SIZE]; /* for messages */
 } Dir;
 
-/* Opens an existing directory. ERROR_USAGE when it is missing, no directory, or not accessible. */
+/* Opens an existing directory. ERROR_USAGE when it is missing, no directory, or not
+ * accessible; ERROR_STORAGE when the disk fails. */
 bool dir_open(const char *path, bool sync, const FileTable *files, Dir *ret, Error *err) MUST_CHECK;
 /* Opens the directory `name` inside `parent`; with `create` makes it (0700/0750) when it is
  * missing, and its entry durable; *ret_created tells (may be NULL). Without `create` a missing one

@@ -77,6 +77,16 @@ static void a_missing_directory_or_a_file_is_refused(void **state)
     assert_int_equal(other.fd, 77);
 }
 
+static void a_directory_on_a_disk_that_fails_is_no_mistake_of_the_caller(void **state)
+{
+    Dir other;
+    (void)state;
+    fake_files_fail(FAKE_OPENAT, fake_files_count(FAKE_OPENAT) + 1, EIO);
+    assert_false(dir_open(path, true, fake_files_table(), &other, &error));
+    assert_int_equal(error.class, ERROR_STORAGE);
+    assert_int_equal(error.os_errno, EIO);
+}
+
 static void an_inner_directory_is_made_once(void **state)
 {
     Dir inner;
@@ -357,6 +367,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(a_missing_directory_or_a_file_is_refused),
+        CASE(a_directory_on_a_disk_that_fails_is_no_mistake_of_the_caller),
         CASE(an_inner_directory_is_made_once),
         CASE(a_directory_that_is_not_empty_stays),
         CASE(the_group_may_read_when_it_is_let),
