@@ -65,7 +65,7 @@ typedef struct Rates {
 typedef struct MonitorView {
     bool enabled;
     bool reachable;
-    PgTime at; /* of the last answer */
+    PgTime at;                        /* of the last answer */
     char problem[ERROR_MESSAGE_SIZE]; /* "" */
     /* of the slot; "" and SNAPSHOT_UNKNOWN without one */
     char wal_status[16];
