@@ -20,6 +20,7 @@
 
 #define PG_TIME_NONE INT64_MIN
 #define SNAPSHOT_UNKNOWN UINT64_MAX /* of a number */
+#define EXIT_STATUS_NONE (-1)
 
 /* What a histogram held. All 0 while nothing was measured. */
 typedef struct LatencySummary {
@@ -43,8 +44,8 @@ typedef enum LatencyKind {
 
 typedef struct StageLag {
     Lsn lsn;
-    uint64_t bytes;
-    uint64_t ns; /* as of the snapshot's moment */
+    uint64_t bytes; /* SNAPSHOT_UNKNOWN before the server told its end of WAL */
+    uint64_t ns;    /* as of the snapshot's moment; the same */
 } StageLag;
 
 typedef enum RateWindow {
@@ -88,12 +89,13 @@ typedef struct Snapshot {
     char version[32];
     uint64_t pid;
     PgTime started;
-    PgTime stopped; /* PG_TIME_NONE while it runs */
-    int exit_status;
+    PgTime stopped;  /* PG_TIME_NONE while it runs */
+    int exit_status; /* EXIT_STATUS_NONE while it runs */
     char directory[1024];
     ReceiverState state;
     PgTime state_since;
     HoldCause held_by;
+    uint64_t state_interval_ns; /* the state file is written at least so often */
     TelemetryFailure failure;
     /* the stream */
     TelemetrySession session;
@@ -101,10 +103,11 @@ typedef struct Snapshot {
     Lsn start;
     Timeline timeline;
     Lsn server_end;
-    PgTime server_end_at;     /* our clock */
-    PgTime last_message_at;   /* our clock */
-    PgTime last_message_sent; /* the server's clock */
-    uint64_t last_message_age_ns;
+    PgTime server_end_at;         /* our clock */
+    PgTime server_end_sent;       /* the server's clock */
+    PgTime last_message_at;       /* our clock */
+    PgTime last_message_sent;     /* the server's clock */
+    uint64_t last_message_age_ns; /* SNAPSHOT_UNKNOWN before the first one */
     Lsn reported_write;
     Lsn reported_flush;
     StageLag lag[LAG_STAGE_COUNT];
@@ -120,6 +123,7 @@ typedef struct Snapshot {
     uint64_t statuses;
     uint64_t streams;
     uint64_t failures;
+    uint64_t bytes_written; /* of WAL, raw */
     uint64_t segments_completed;
     uint64_t segments_compressed;
     uint64_t compressed_in;
@@ -136,3 +140,6 @@ typedef struct Snapshot {
     uint64_t min_free_bytes; /* --min-free; 0: off */
     MonitorView monitor;
 } Snapshot;
+
+/* Nothing is known. */
+void snapshot_clear(Snapshot *ret);
