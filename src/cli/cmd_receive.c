@@ -122,6 +122,12 @@ static bool reload_options(void *context, ReceiverTunables *tunables)
 static int run_receiver(CommandBit command, const Options *options, Reload *reload,
                         Control *control)
 {
+    Telemetry *telemetry;
+    Error error;
+    if (!telemetry_open(&telemetry, &error)) {
+        log_error(LOG_ERROR, NULL, &error);
+        return 1;
+    }
     ReceiverOptions receiver = {
         .connect = connect_options_from(command, options),
         .directory = options->directory,
@@ -139,8 +145,11 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .tunables = tunables_from(options),
         .reload = options->config != NULL ? reload_options : NULL,
         .reload_context = reload,
+        .telemetry = telemetry,
     };
-    return receiver_run(&receiver, control);
+    int status = receiver_run(&receiver, control);
+    telemetry_close(telemetry);
+    return status;
 }
 
 /* --create-slot and --drop-slot. pg_receivewal creates slots without reserving WAL. */

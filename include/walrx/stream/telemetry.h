@@ -19,6 +19,7 @@
 #include "walrx/base/error.h"
 #include "walrx/base/histogram.h"
 #include "walrx/base/seqcell.h"
+#include "walrx/os/wakeup.h"
 #include "walrx/proto/copydata.h"
 #include "walrx/proto/lsn.h"
 #include "walrx/proto/segment.h"
@@ -97,8 +98,17 @@ typedef struct TelemetryFailure {
     Error error;
 } TelemetryFailure;
 
+/* What is news to somebody who sleeps. */
+typedef enum TelemetryNews {
+    NEWS_NONE,
+    NEWS_OF_REST, /* all that was received is durable; or the state changed */
+    NEWS_OF_ANY,  /* anything was published */
+} TelemetryNews;
+
 typedef struct Telemetry {
     SeqCell cell;
+    atomic_int wanted; /* TelemetryNews; rings the bell once */
+    Bell bell;
     Histogram receive_to_flush_ns;
     Histogram flush_to_report_ns;
     ArchiveMetrics archive;
@@ -151,6 +161,10 @@ void telemetry_positions(Telemetry *telemetry, const Lsn position[LAG_STAGE_COUN
 void telemetry_read(const Telemetry *telemetry, TelemetryMoment *ret);
 void telemetry_read_session(Telemetry *telemetry, TelemetrySession *ret,
                             TelemetryFailure *ret_failure);
+
+/* Rings telemetry->bell at the next news of that kind, once. By one thread, which then looks again
+ * before it sleeps: what was published before does not ring. */
+void telemetry_want(Telemetry *telemetry, TelemetryNews news);
 
 /* How long ago the server got the first byte the stage lacks. */
 uint64_t telemetry_lag_ns(const TelemetryMoment *moment, LagStage stage, uint64_t now_ns);
