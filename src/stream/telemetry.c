@@ -5,6 +5,7 @@
 #include "walrx/stream/telemetry.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool telemetry_open(Telemetry **ret, Error *err)
 {
@@ -43,7 +44,7 @@ static void publish(Telemetry *telemetry, TelemetryNews news, uint64_t now_ns)
     seqcell_write(&telemetry->cell, &telemetry->now, sizeof(telemetry->now));
     /* Not a mere load: who asks after this sees what was published, who asked before is seen. */
     int wanted = atomic_fetch_or(&telemetry->wanted, NEWS_NONE);
-    if (wanted == NEWS_OF_ANY || (wanted == NEWS_OF_REST && news == NEWS_OF_REST)) {
+    if (wanted != NEWS_NONE && (int)news >= wanted) {
         atomic_store(&telemetry->wanted, NEWS_NONE);
         bell_ring(&telemetry->bell);
     }
@@ -143,6 +144,17 @@ void telemetry_reported(Telemetry *telemetry, Lsn write, Lsn flush, bool asked, 
     publish(telemetry, NEWS_OF_ANY, now_ns);
 }
 
+static TelemetryNews news_of_positions(Telemetry *telemetry)
+{
+    const TelemetryMoment *now = &telemetry->now;
+    if (now->server_end == telemetry->told_end &&
+        memcmp(now->position, telemetry->told, sizeof(telemetry->told)) == 0)
+        return NEWS_NONE;
+    memcpy(telemetry->told, now->position, sizeof(telemetry->told));
+    telemetry->told_end = now->server_end;
+    return now->position[LAG_FLUSHED] == now->position[LAG_RECEIVED] ? NEWS_OF_REST : NEWS_OF_ANY;
+}
+
 /* A whole segment that is durable may yet wait for a worker: the archived position then goes back
  * to its start. */
 static Lsn nobody_asks_below(const Telemetry *telemetry)
@@ -173,8 +185,7 @@ void telemetry_positions(Telemetry *telemetry, const Lsn position[LAG_STAGE_COUN
     }
     lag_track_forget(&telemetry->server, nobody_asks_below(telemetry));
     now->held_by = (uint64_t)held;
-    bool rest = now->position[LAG_FLUSHED] == now->position[LAG_RECEIVED];
-    publish(telemetry, rest ? NEWS_OF_REST : NEWS_OF_ANY, now_ns);
+    publish(telemetry, news_of_positions(telemetry), now_ns);
 }
 
 void telemetry_read(const Telemetry *telemetry, TelemetryMoment *ret)

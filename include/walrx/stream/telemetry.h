@@ -98,11 +98,11 @@ typedef struct TelemetryFailure {
     Error error;
 } TelemetryFailure;
 
-/* What is news to somebody who sleeps. */
+/* What is worth waking somebody who sleeps; who wants the lesser is woken by the greater, too. */
 typedef enum TelemetryNews {
     NEWS_NONE,
-    NEWS_OF_REST, /* all that was received is durable; or the state changed */
-    NEWS_OF_ANY,  /* anything was published */
+    NEWS_OF_ANY,  /* something moved, or a status went out */
+    NEWS_OF_REST, /* something moved, and all that was received is durable; or the state changed */
 } TelemetryNews;
 
 typedef struct Telemetry {
@@ -119,9 +119,11 @@ typedef struct Telemetry {
     /* the stream thread's own */
     TelemetryMoment now;
     ClockOffset clock;
-    LagTrack server;   /* what the server has, by our clock */
-    LagTrack received; /* what we have */
-    LagTrack flushed;  /* what is durable, and not reported yet */
+    LagTrack server;           /* what the server has, by our clock */
+    LagTrack received;         /* what we have */
+    LagTrack flushed;          /* what is durable, and not reported yet */
+    Lsn told[LAG_STAGE_COUNT]; /* positions with the latest news of them */
+    Lsn told_end;              /* and the server's end */
 } Telemetry;
 
 bool telemetry_open(Telemetry **ret, Error *err) MUST_CHECK;

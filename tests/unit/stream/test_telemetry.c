@@ -265,10 +265,15 @@ static void the_bell_rings_once_for_what_was_wanted(void **state)
     positions(START + 4, START + 4, START + 4, START + 4, SECOND);
     assert_false(rang());
     telemetry_want(telemetry, NEWS_OF_ANY);
+    positions(START + 4, START + 4, START + 4, START + 4, SECOND);
+    assert_false(rang()); /* nothing moved */
     positions(START + 5, START + 4, START + 4, START + 4, SECOND);
     assert_true(rang());
     telemetry_want(telemetry, NEWS_OF_REST);
     telemetry_state(telemetry, RECEIVER_RESTARTING, SECOND);
+    assert_true(rang());
+    telemetry_want(telemetry, NEWS_OF_ANY);
+    telemetry_reported(telemetry, START + 5, START + 4, false, SECOND);
     assert_true(rang());
     telemetry_want(telemetry, NEWS_OF_ANY);
     telemetry_want(telemetry, NEWS_NONE);
