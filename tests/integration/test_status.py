@@ -50,6 +50,7 @@ def streaming(world, walrx, *args, proxy=None, server=None, **options):
     info = server.conninfo(port=proxy.port) if proxy else server
     it = world.receive(walrx, directory, info, *args, slot="arch", **options)
     it.wait_streaming(server)
+    wait_until((directory / ".walrx" / "state.json").exists, "the state is written")
     return server, directory, it
 
 
@@ -91,17 +92,17 @@ def test_positions_agree_with_the_server(world, walrx):
 def test_lag_agrees_with_pg_stat_replication(world, walrx):
     """A flush that is put off: the server sees its age as flush_lag, we as the lag of flushed."""
     server, directory, _ = streaming(world, walrx, "--flush-interval=3s", status=None)
-    time.sleep(1)
     server.insert(rows=30)
-    began = time.monotonic()
-    peak = 0
-    while time.monotonic() - began < 3.5:
-        peak = max(peak, state(directory)["lag"]["flushed"]["seconds"])
-        time.sleep(0.05)
-    assert 1.5 < peak < 3.6, peak
-    seen = wait_until(lambda: server.sql("select extract(epoch from flush_lag) from pg_stat_replication "
-                                         "where application_name = 'recv'"), "the server knows the lag")
-    assert abs(float(seen) - state(directory)["latency"]["receive_to_flush"]["max_seconds"]) < 0.5
+    end = time.monotonic() + 6
+    ours, theirs = 0, 0
+    while time.monotonic() < end:
+        ours = max(ours, state(directory)["lag"]["flushed"]["seconds"])
+        lag = server.sql("select extract(epoch from flush_lag) from pg_stat_replication "
+                         "where application_name = 'recv'")
+        theirs = max(theirs, float(lag or 0))
+    assert 1.5 < ours < 3.6, (ours, theirs)
+    whole = state(directory)["latency"]["receive_to_flush"]["max_seconds"]
+    assert 2.5 < whole < 3.6 and abs(theirs - whole) < 0.7, (ours, theirs, whole)
 
 
 def test_delay_on_the_way_shows_in_lag_and_clock(world, walrx, proxied):
@@ -208,15 +209,12 @@ def test_wait_ends_soon_after_the_flush(world, walrx, compress):
         time.sleep(0.3 * i)
         server.insert(rows=5)
         goal = server.sql("select pg_current_wal_flush_lsn()")
+        began = time.monotonic()
         done = command(world, walrx, "wait", directory, f"--lsn={goal}", "--timeout=20")
-        ended = time.time()
+        took.append(time.monotonic() - began)
         assert done.returncode == 0 and done.stdout == done.stderr == "", done
-        it.wait_received(server, goal, column="flush_lsn")
-        told = state(directory)
-        assert lsn(told["positions"]["flushed_lsn"]) >= lsn(goal)
-        took.append(ended - server.number("select 1000 * extract(epoch from reply_time) from pg_stat_replication "
-                                          "where application_name = 'recv'") / 1000)
-    assert min(took) < 0.6, took  # mostly our own start of a process
+        assert lsn(state(directory)["positions"]["flushed_lsn"]) >= lsn(goal)
+    assert min(took) < 0.9, took  # 0.3 s until the flush, and the start of a process
 
 
 def test_wait_gives_up_and_tells_how_far(world, walrx):
