@@ -5,14 +5,13 @@
  */
 #pragma once
 
-#include "bench_lag.h"
-
 #include "walrx/archive/archive.h"
 #include "walrx/archive/compressor.h"
 #include "walrx/archive/store.h"
 #include "walrx/os/wakeup.h"
 #include "walrx/stream/bench.h"
 #include "walrx/stream/feedback.h"
+#include "walrx/stream/lag_track.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -101,9 +100,9 @@ typedef struct Bench {
     Lsn from;       /* measuring begins here */
     Lsn start;      /* streaming begins here: before, where the sink wants a whole segment */
     Lsn server_end; /* when connecting */
-    BenchLag write_lag;
-    BenchLag flush_lag;
-    BenchLag report_lag;
+    LagTrack write_lag;
+    LagTrack flush_lag;
+    LagTrack report_lag;
 } Bench;
 
 /* Streams until the end asked for, a stop or a failure; fills what the loop sees into the result.

@@ -137,8 +137,8 @@ static void count_wal(BenchStream *stream, const WalDataMessage *wal)
     if (age_us < 0)
         result->ages_from_the_future++;
     if (stream->bench->sink.disk) {
-        bench_lag_add(&stream->bench->write_lag, end, stream->now_ns);
-        bench_lag_add(&stream->bench->flush_lag, end, stream->now_ns);
+        lag_track_add(&stream->bench->write_lag, end, stream->now_ns, stream->now_ns);
+        lag_track_add(&stream->bench->flush_lag, end, stream->now_ns, stream->now_ns);
     }
 }
 
@@ -251,7 +251,7 @@ static bool send_status(BenchStream *stream, const FeedbackPositions *positions,
     size_t length = copy_message_encode(&message, bytes, sizeof(bytes));
     if (!connection_send(bench->connection, bytes, length, err))
         return false;
-    bench_lag_settle(&bench->report_lag, stream->feedback.reported_flush, tick(stream),
+    lag_track_settle(&bench->report_lag, stream->feedback.reported_flush, tick(stream),
                      &stream->result->report_ns);
     return true;
 }
@@ -262,10 +262,10 @@ static void settle(BenchStream *stream, const FeedbackPositions *positions)
     BenchResult *result = stream->result;
     if (!bench->sink.disk || !stream->measuring)
         return;
-    bench_lag_settle(&bench->write_lag, positions->written, stream->now_ns, &result->write_ns);
-    bench_lag_settle(&bench->flush_lag, positions->flushed, stream->now_ns, &result->flush_ns);
+    lag_track_settle(&bench->write_lag, positions->written, stream->now_ns, &result->write_ns);
+    lag_track_settle(&bench->flush_lag, positions->flushed, stream->now_ns, &result->flush_ns);
     if (positions->flushed > stream->flushed && result->flush_reported)
-        bench_lag_add(&bench->report_lag, positions->flushed, stream->now_ns);
+        lag_track_add(&bench->report_lag, positions->flushed, stream->now_ns, stream->now_ns);
     stream->flushed = positions->flushed;
 }
 

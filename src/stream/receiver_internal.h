@@ -35,6 +35,7 @@ typedef struct Receiver {
     bool slot_unread;    /* before PostgreSQL 15, without the view: not even whether it exists */
     bool slot_lost;      /* the server removed WAL that it was to keep */
     bool slot_made;      /* by us, over this connection: nothing was ever reported with it */
+    bool shown;          /* options->watch knows the archive */
     bool new_connection; /* nothing was streamed over it yet */
     Joint joint;         /* does the first WAL of this stream continue what is archived? */
     /* what this process made durable, kept over connections */
@@ -56,6 +57,20 @@ typedef struct Receiver {
     bool told_slot_revived;
     bool slot_view_refused; /* once is enough in the server's log */
 } Receiver;
+
+/* For telemetry (notes.c). */
+void note_state(Receiver *receiver, ReceiverState state);
+void note_failure(Receiver *receiver, const Error *error);
+/* Settings, and the server where there is a connection. */
+void note_session(Receiver *receiver);
+/* Where the stages of the stream are that began at `start`. */
+void note_positions(Receiver *receiver, Lsn start, HoldCause held, uint64_t now_ns);
+
+/* To options->watch. */
+void receiver_show_archive(Receiver *receiver, Store *store);
+
+/* A slot or --synchronous: the server is told what is durable. */
+bool receiver_reports_flush(const Receiver *receiver);
 
 /* One connection from connect to its end. True: the run is over (stop, end position). The
  * connection is closed and everything received is durable on return, also on failure. */

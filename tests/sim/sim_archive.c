@@ -238,6 +238,12 @@ bool compressor_short_of_room(Compressor *compressor, bool awaited, Error *ret)
     return false;
 }
 
+Lsn compressor_oldest_waiting(const Compressor *compressor)
+{
+    (void)compressor;
+    return UINT64_MAX;
+}
+
 void compressor_hurry(Compressor *compressor, bool hurry)
 {
     (void)compressor;

@@ -46,6 +46,12 @@ bool bell_open(Bell *ret, Error *err)
     return true;
 }
 
+/* Of whoever looks on: nobody does. */
+void bell_ring(const Bell *theirs)
+{
+    (void)theirs;
+}
+
 void bell_silence(const Bell *ours)
 {
     (void)ours;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "walrx/archive/metrics.h"
 #include "walrx/base/error.h"
 #include "walrx/os/dirlock.h"
 #include "walrx/os/files.h"
@@ -29,6 +30,7 @@ typedef struct Archive {
     uint32_t segment_size;
     uint64_t
         min_free; /* bytes that stay free on its filesystem: the store pauses before (room.h) */
+    ArchiveMetrics *metrics; /* NULL: nobody looks; borrowed, set before threads use the archive */
 } Archive;
 
 /* ERROR_USAGE: no such directory. ERROR_ARCHIVE: another receiver holds it. `files` is

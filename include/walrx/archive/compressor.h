@@ -85,6 +85,10 @@ unsigned compressor_copies(Compressor *compressor);
  * one. *ret tells why. */
 bool compressor_short_of_room(Compressor *compressor, bool awaited, Error *ret) MUST_CHECK;
 
+/* Where the oldest segment begins that is durable as a raw file and waits for its copy; UINT64_MAX:
+ * none does. By any thread, without a lock. */
+Lsn compressor_oldest_waiting(const Compressor *compressor);
+
 /* True once all submitted jobs are done (or aborted). */
 bool compressor_idle(Compressor *compressor);
 
