@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * The whole receiver in a simulated world (sim.h), one seed after the other. After every step:
- * flush
- * <= write <= received, never ahead of the disk, never taken back, not over reconnects, restarts
- * and failovers; replies, statuses and time-outs in their bounds; each failure leads to another try
- * in time, or to the end with its exit status. At the end all is calm, and then everything the
- * server has must be archived, durable and reported, and a stop must end the process cleanly.
+ * flush <= write <= received, never ahead of the disk, never taken back, not over reconnects,
+ * restarts and failovers; replies, statuses and time-outs in their bounds; each failure leads to
+ * another try in time, or to the end with its exit status. At the end all is calm, and then
+ * everything the server has must be archived, durable and reported, and a stop must end the process
+ * cleanly.
  *
  *   test_simulation                  the seeds of a normal run
  *   test_simulation SEED             that one, and tells its story
@@ -13,6 +13,8 @@
  */
 #include "fake_memory.h"
 #include "sim.h"
+
+#include "walrx/stream/telemetry.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,6 +46,11 @@ static void check_end(int status)
 static bool live(void)
 {
     Control control = {.signal_fd = SIM_FD_SIGNAL};
+    Telemetry *telemetry; /* a killed process lets go of it with all its memory */
+    Error error;
+    if (!telemetry_open(&telemetry, &error))
+        return false; /* the command ends before it is a receiver */
+    world.options.telemetry = telemetry;
     libpq_forget();
     store_forget();
     fate_new_process();
@@ -57,6 +64,7 @@ static bool live(void)
     world.alive = true;
     int status = receiver_run(&world.options, &control);
     world.alive = false;
+    telemetry_close(telemetry);
     check_end(status);
     return status == 0;
 }
