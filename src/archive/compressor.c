@@ -10,6 +10,7 @@
 #include "compress_job.h"
 
 #include "walrx/archive/inventory.h"
+#include "walrx/os/clock.h"
 #include "walrx/os/durable.h"
 
 #include <malloc.h>
@@ -35,15 +36,23 @@ typedef struct JobQueue {
     unsigned count;
 } JobQueue;
 
+typedef struct Worker {
+    Compressor *compressor;
+    pthread_t thread;
+    Lsn raw_start; /* under the mutex; of its job's durable raw segment, else UINT64_MAX */
+} Worker;
+
 struct Compressor {
     /* set once */
     const Archive *archive;
     CompressSpec spec;
     size_t memory; /* for one worker's codec */
     const Bell *failed_bell;
-    pthread_t *threads;
-    unsigned thread_count;
-    atomic_bool abort; /* any thread sets it */
+    Worker *workers;
+    unsigned worker_count;
+    unsigned thread_count;      /* of them, how many were started */
+    atomic_bool abort;          /* any thread sets it */
+    _Atomic Lsn oldest_waiting; /* moved under the mutex */
     /* under the mutex */
     pthread_mutex_t mutex;
     void (*done)(void *context);
@@ -77,6 +86,54 @@ static bool queue_take(JobQueue *queue, CompressJob *ret)
     return true;
 }
 
+/* Where a segment begins that is durable already. */
+static Lsn raw_start(const Compressor *compressor, const CompressJob *job)
+{
+    return job->has_raw ? segment_start(job->segno, compressor->archive->segment_size) : UINT64_MAX;
+}
+
+static Lsn oldest_in(const Compressor *compressor, const JobQueue *queue, Lsn oldest)
+{
+    for (unsigned i = 0; i < queue->count; i++) {
+        Lsn start = raw_start(compressor, &queue->jobs[(queue->head + i) % QUEUE_SIZE]);
+        oldest = start < oldest ? start : oldest;
+    }
+    return oldest;
+}
+
+/* Under the mutex, after a job came or went. */
+static void note_waiting(Compressor *compressor)
+{
+    Lsn oldest = oldest_in(compressor, &compressor->awaited, UINT64_MAX);
+    oldest = oldest_in(compressor, &compressor->live, oldest);
+    oldest = oldest_in(compressor, &compressor->leftovers, oldest);
+    for (unsigned i = 0; i < compressor->worker_count; i++)
+        oldest =
+            compressor->workers[i].raw_start < oldest ? compressor->workers[i].raw_start : oldest;
+    atomic_store(&compressor->oldest_waiting, oldest);
+    archive_metrics_queued(compressor->archive->metrics,
+                           (uint64_t)compressor->awaited.count + compressor->live.count +
+                               compressor->leftovers.count + compressor->running);
+}
+
+/* Bytes of the copy a job has just made; 0 where it cannot be looked at. */
+static uint64_t copy_size(const Compressor *compressor, const CompressJob *job)
+{
+    const Archive *archive = compressor->archive;
+    char packed[WAL_FILE_NAME_SIZE];
+    char temporary[COMPRESS_TEMP_SIZE];
+    bool exists;
+    uint64_t size = 0;
+    Error ignored;
+    wal_segment_name(job->timeline, job->segno, archive->segment_size, compressor->spec.method,
+                     false, packed);
+    compress_job_temporary(packed, temporary);
+    if (!file_status(job->has_raw ? &archive->dir : &archive->private,
+                     job->has_raw ? packed : temporary, &exists, &size, &ignored))
+        return 0;
+    return size;
+}
+
 static bool do_job(Compressor *compressor, const CompressJob *job, Error *err)
 {
     char raw[WAL_FILE_NAME_SIZE];
@@ -107,12 +164,21 @@ static void fill_ticket(Compressor *compressor, const CompressJob *job, Compress
         compressor->done(compressor->done_context);
 }
 
-static void run_job(Compressor *compressor, const CompressJob *job)
+static void run_job(Worker *worker, const CompressJob *job)
 {
+    Compressor *compressor = worker->compressor;
     Error error;
+    uint64_t began_ns = clock_monotonic_ns();
     bool ok = do_job(compressor, job, &error);
+    uint64_t took_ns = clock_monotonic_ns() - began_ns;
+    uint64_t size = ok ? copy_size(compressor, job) : 0;
     (void)pthread_mutex_lock(&compressor->mutex);
     compressor->running--;
+    worker->raw_start = UINT64_MAX;
+    note_waiting(compressor);
+    if (ok)
+        archive_metrics_compressed(compressor->archive->metrics, took_ns,
+                                   compressor->archive->segment_size, size);
     bool tell = !ok && error.class != ERROR_STOPPED && !compressor->failed;
     if (tell) {
         compressor->failed = true;
@@ -134,8 +200,9 @@ static bool take_next(Compressor *compressor, CompressJob *ret)
            queue_take(&compressor->leftovers, ret);
 }
 
-static bool take_job(Compressor *compressor, CompressJob *ret)
+static bool take_job(Worker *worker, CompressJob *ret)
 {
+    Compressor *compressor = worker->compressor;
     (void)pthread_mutex_lock(&compressor->mutex);
     bool have = false;
     for (;;) {
@@ -146,6 +213,7 @@ static bool take_job(Compressor *compressor, CompressJob *ret)
     }
     if (have) {
         compressor->running++;
+        worker->raw_start = raw_start(compressor, ret);
         (void)pthread_cond_broadcast(&compressor->changed);
     }
     (void)pthread_mutex_unlock(&compressor->mutex);
@@ -154,10 +222,10 @@ static bool take_job(Compressor *compressor, CompressJob *ret)
 
 static void *worker_main(void *argument)
 {
-    Compressor *compressor = argument;
+    Worker *worker = argument;
     CompressJob job;
-    while (take_job(compressor, &job))
-        run_job(compressor, &job);
+    while (take_job(worker, &job))
+        run_job(worker, &job);
     return NULL;
 }
 
@@ -168,8 +236,8 @@ bool compressor_start(const Archive *archive, CompressSpec spec, unsigned worker
     (void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
     Compressor *compressor = calloc(1, sizeof(*compressor));
     if (compressor != NULL)
-        compressor->threads = calloc(workers, sizeof(compressor->threads[0]));
-    if (compressor == NULL || compressor->threads == NULL) {
+        compressor->workers = calloc(workers, sizeof(compressor->workers[0]));
+    if (compressor == NULL || compressor->workers == NULL) {
         free(compressor);
         return error_set(err, ERROR_MEMORY, "out of memory for the compression workers");
     }
@@ -177,10 +245,15 @@ bool compressor_start(const Archive *archive, CompressSpec spec, unsigned worker
     compressor->spec = spec;
     compressor->memory = memory;
     compressor->failed_bell = failed;
+    compressor->worker_count = workers;
+    atomic_store(&compressor->oldest_waiting, UINT64_MAX);
     (void)pthread_mutex_init(&compressor->mutex, NULL);
     (void)pthread_cond_init(&compressor->changed, NULL);
+    for (unsigned i = 0; i < workers; i++)
+        compressor->workers[i] = (Worker){.compressor = compressor, .raw_start = UINT64_MAX};
     for (unsigned i = 0; i < workers; i++) {
-        int rc = pthread_create(&compressor->threads[i], NULL, worker_main, compressor);
+        Worker *worker = &compressor->workers[i];
+        int rc = pthread_create(&worker->thread, NULL, worker_main, worker);
         if (rc != 0) {
             compressor_stop(compressor);
             return error_set_errno(err, ERROR_MEMORY, rc, "could not start a compression worker");
@@ -204,6 +277,7 @@ static Queued enqueue(Compressor *compressor, JobQueue *queue, const CompressJob
         return QUEUE_CLOSED;
     if (!queue_put(queue, job))
         return QUEUE_FULL;
+    note_waiting(compressor);
     (void)pthread_cond_broadcast(&compressor->changed);
     return QUEUED;
 }
@@ -251,6 +325,7 @@ static void drop_queue(Compressor *compressor)
     CompressJob job;
     while (take_next(compressor, &job))
         fill_ticket(compressor, &job, COMPRESS_FAILED);
+    note_waiting(compressor);
 }
 
 static void close_queue(Compressor *compressor, bool drop)
@@ -293,6 +368,7 @@ void compressor_withdraw(Compressor *compressor, CompressTicket *ticket)
         else
             (void)queue_put(queue, &job);
     }
+    note_waiting(compressor);
     (void)pthread_cond_broadcast(&compressor->changed);
     (void)pthread_mutex_unlock(&compressor->mutex);
 }
@@ -301,6 +377,11 @@ void compressor_abort(Compressor *compressor)
 {
     atomic_store(&compressor->abort, true);
     close_queue(compressor, true);
+}
+
+Lsn compressor_oldest_waiting(const Compressor *compressor)
+{
+    return atomic_load(&compressor->oldest_waiting);
 }
 
 bool compressor_idle(Compressor *compressor)
@@ -318,10 +399,10 @@ void compressor_stop(Compressor *compressor)
         return;
     close_queue(compressor, atomic_load(&compressor->abort));
     for (unsigned i = 0; i < compressor->thread_count; i++)
-        (void)pthread_join(compressor->threads[i], NULL);
+        (void)pthread_join(compressor->workers[i].thread, NULL);
     (void)pthread_cond_destroy(&compressor->changed);
     (void)pthread_mutex_destroy(&compressor->mutex);
-    free(compressor->threads);
+    free(compressor->workers);
     free(compressor);
 }
 

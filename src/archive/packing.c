@@ -81,6 +81,7 @@ static bool publish(const Packing *packing, const PackedSegment *segment, Error 
         return true;
     if (!durable_publish(&archive->private, temporary, &archive->dir, packed, &exists, err))
         return false;
+    archive_metrics_completed(archive->metrics);
     return !exists ||
            error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
                      archive->dir.path, packed);

@@ -14,6 +14,7 @@
 #include "duplicate.h"
 
 #include "walrx/archive/leftover.h"
+#include "walrx/os/clock.h"
 #include "walrx/os/durable.h"
 #include "walrx/os/log.h"
 
@@ -166,9 +167,12 @@ static bool write_range(SegmentWriter *writer, const uint8_t *data, Lsn data_lsn
         parts[count].iov_base = writer->bounce;
         parts[count++].iov_len = WRITER_BLOCK;
     }
-    return direct_file_write(&writer->mode, &writer->archive->dir, writer->partial_name,
-                             &writer->fd, parts, count,
-                             segment_offset(first, writer->archive->segment_size), err);
+    uint64_t began_ns = clock_monotonic_ns();
+    bool ok =
+        direct_file_write(&writer->mode, &writer->archive->dir, writer->partial_name, &writer->fd,
+                          parts, count, segment_offset(first, writer->archive->segment_size), err);
+    archive_metrics_wrote(writer->archive->metrics, clock_monotonic_ns() - began_ns, end - begin);
+    return ok;
 }
 
 /* At most as much as the bounce buffer holds. */
@@ -234,15 +238,35 @@ bool writer_write(SegmentWriter *writer, const uint8_t *data, Lsn end, Error *er
     return true;
 }
 
+/* The wait that began then is over. */
+static bool note_sync(const SegmentWriter *writer, uint64_t began_ns, bool ok)
+{
+    if (writer->archive->dir.sync)
+        archive_metrics_synced(writer->archive->metrics, clock_monotonic_ns() - began_ns);
+    return ok;
+}
+
+static bool sync_file(const SegmentWriter *writer, Error *err)
+{
+    uint64_t began_ns = clock_monotonic_ns();
+    return note_sync(writer, began_ns,
+                     durable_file(&writer->archive->dir, writer->partial_name, writer->fd, err));
+}
+
+static bool sync_directory(const SegmentWriter *writer, Error *err)
+{
+    uint64_t began_ns = clock_monotonic_ns();
+    return note_sync(writer, began_ns, durable_directory(&writer->archive->dir, err));
+}
+
 bool writer_sync(SegmentWriter *writer, Error *err)
 {
-    const Dir *dir = &writer->archive->dir;
     if (writer->fd < 0)
         return true;
-    if (!durable_file(dir, writer->partial_name, writer->fd, err))
+    if (!sync_file(writer, err))
         return false;
     writer->syncs++;
-    if (!writer->entry_durable && !durable_directory(dir, err))
+    if (!writer->entry_durable && !sync_directory(writer, err))
         return false;
     writer->entry_durable = true;
     return true;
@@ -255,7 +279,7 @@ bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err)
     bool exists;
     assert(writer->fd >= 0);
     assert(segment_offset(writer->position, archive->segment_size) == 0);
-    if (!durable_file(&archive->dir, writer->partial_name, writer->fd, err))
+    if (!sync_file(writer, err))
         return false;
     file_close(&archive->dir, writer->fd);
     writer->fd = -1;
@@ -272,8 +296,12 @@ bool writer_complete(SegmentWriter *writer, bool *ret_new, Error *err)
     if (exists)
         return true;
     wal_segment_name(writer->timeline, writer->segno, archive->segment_size, WAL_RAW, false, final);
-    if (!durable_publish(&archive->dir, writer->partial_name, &archive->dir, final, &exists, err))
+    uint64_t began_ns = clock_monotonic_ns();
+    if (!note_sync(writer, began_ns,
+                   durable_publish(&archive->dir, writer->partial_name, &archive->dir, final,
+                                   &exists, err)))
         return false;
+    archive_metrics_completed(archive->metrics);
     return !exists ||
            error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" appeared while the archive was locked",
                      archive->dir.path, final);

@@ -4,6 +4,7 @@
  * the two actions on slots. SIGHUP loads the options as at the start, so the command line still
  * wins over the file.
  */
+#include "cli_config.h"
 #include "commands.h"
 #include "receive_internal.h"
 
@@ -11,6 +12,7 @@
 #include "walrx/cli/option_parse.h"
 #include "walrx/cli/option_value.h"
 #include "walrx/cli/options_load.h"
+#include "walrx/observe/observer.h"
 #include "walrx/os/wakeup.h"
 #include "walrx/stream/receiver.h"
 #include "walrx/stream/slot.h"
@@ -119,9 +121,34 @@ static bool reload_options(void *context, ReceiverTunables *tunables)
     return true;
 }
 
+static bool open_watch(const Options *options, Telemetry **ret_telemetry, Observer **ret_observer,
+                       Error *err)
+{
+    if (!telemetry_open(ret_telemetry, err))
+        return false;
+    ObserverOptions observer = {
+        .telemetry = *ret_telemetry,
+        .version = WALRX_VERSION,
+        .directory = options->directory,
+        .verify = verify_mode_from(options),
+        .status_interval_ms = options->status_interval_ms,
+    };
+    if (observer_open(&observer, ret_observer, err))
+        return true;
+    telemetry_close(*ret_telemetry);
+    return false;
+}
+
 static int run_receiver(CommandBit command, const Options *options, Reload *reload,
                         Control *control)
 {
+    Telemetry *telemetry = NULL;
+    Observer *observer = NULL;
+    Error error;
+    if (!open_watch(options, &telemetry, &observer, &error)) {
+        log_error(LOG_ERROR, NULL, &error);
+        return 1;
+    }
     ReceiverOptions receiver = {
         .connect = connect_options_from(command, options),
         .directory = options->directory,
@@ -139,8 +166,13 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .tunables = tunables_from(options),
         .reload = options->config != NULL ? reload_options : NULL,
         .reload_context = reload,
+        .telemetry = telemetry,
+        .watch = observer_watch(observer),
     };
-    return receiver_run(&receiver, control);
+    int status = receiver_run(&receiver, control);
+    observer_close(observer);
+    telemetry_close(telemetry);
+    return status;
 }
 
 /* --create-slot and --drop-slot. pg_receivewal creates slots without reserving WAL. */

@@ -349,6 +349,16 @@ const char *connection_peer(const Connection *connection)
     return connection->peer;
 }
 
+const char *connection_host(const Connection *connection)
+{
+    return PQhost(connection->pg);
+}
+
+const char *connection_port(const Connection *connection)
+{
+    return PQport(connection->pg);
+}
+
 void connection_close(Connection *connection)
 {
     if (connection == NULL)

@@ -11,6 +11,8 @@
 #define WRITE_INTERVAL_MS 1000
 /* A reply that waits for a slow flush goes out without it after this time. */
 #define REPLY_PATIENCE_MS 1000
+/* So often a status that goes out anyway asks for a reply: it bounds the server's clock. */
+#define ASK_INTERVAL_MS 60000
 
 void feedback_start(Feedback *feedback, const FeedbackConfig *config, uint64_t now_ms)
 {
@@ -18,6 +20,7 @@ void feedback_start(Feedback *feedback, const FeedbackConfig *config, uint64_t n
         .config = *config,
         .last_status_ms = now_ms,
         .last_message_ms = now_ms,
+        .asked_ms = now_ms,
     };
 }
 
@@ -175,6 +178,8 @@ FeedbackDecision feedback_decide(Feedback *feedback, const FeedbackPositions *po
     decide_write(feedback, positions, &decision, now_ms);
     decide_status(feedback, positions, stalled, &decision, now_ms);
     decide_liveness(feedback, stalled, &decision, now_ms);
+    if (decision.send_status && !stalled && now_ms - feedback->asked_ms >= ASK_INTERVAL_MS)
+        decision.ask_reply = true;
     return decision;
 }
 
@@ -192,6 +197,8 @@ StandbyStatusMessage feedback_message(Feedback *feedback, const FeedbackPosition
     /* Asked and answered, unless the flush is still on its way: then the advance sends the rest. */
     feedback->reply_wanted = false;
     feedback->last_status_ms = now_ms;
+    if (ask_reply)
+        feedback->asked_ms = now_ms;
     return (StandbyStatusMessage){
         .write = feedback->reported_write,
         .flush = shown,

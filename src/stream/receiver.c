@@ -36,9 +36,14 @@ static bool receiver_open(Receiver *receiver, Error *err)
     receiver->switches = calloc(TIMELINE_MAX_SWITCHES, sizeof(receiver->switches[0]));
     if (receiver->switches == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory for timeline history");
-    return connect_options_check(&options->connect, err) && bell_open(&receiver->bell, err) &&
-           archive_open(options->directory, !options->no_sync, file_table_kernel(),
-                        &receiver->archive, err);
+    if (!connect_options_check(&options->connect, err) || !bell_open(&receiver->bell, err) ||
+        !archive_open(options->directory, !options->no_sync, file_table_kernel(),
+                      &receiver->archive, err))
+        return false;
+    receiver->archive.metrics = &options->telemetry->archive;
+    note_session(receiver);
+    note_state(receiver, RECEIVER_STARTING);
+    return true;
 }
 
 /* Lets the workers finish what is queued. After a signal only for a while, and not after a further
@@ -61,6 +66,7 @@ static int finish_compression(Receiver *receiver, int status)
     }
     if (compressor_error(receiver->compressor, &error) && status == 0) {
         log_error(LOG_ERROR, NULL, &error);
+        note_failure(receiver, &error);
         status = error_exit_status(error.class);
     }
     compressor_stop(receiver->compressor);
@@ -98,6 +104,7 @@ static int pack_open_segment(Receiver *receiver, int status)
                          length, options->memory, &error))
         return 0;
     log_error(LOG_ERROR, NULL, &error);
+    note_failure(receiver, &error);
     return 1;
 }
 
@@ -117,10 +124,17 @@ static void tell_damage(const Receiver *receiver)
 
 static int receiver_close(Receiver *receiver, int status)
 {
+    const ReceiverWatch *watch = &receiver->options->watch;
     tell_damage(receiver);
+    if (receiver->shown)
+        receiver_show_archive(receiver, NULL);
     store_close(receiver->store);
     status = finish_compression(receiver, status);
     status = pack_open_segment(receiver, status);
+    note_state(receiver, RECEIVER_STOPPED);
+    /* The lock is held until then: a successor's state must not be overwritten. */
+    if (receiver->shown && watch->ended != NULL)
+        watch->ended(watch->context, status);
     archive_close(&receiver->archive);
     bell_close(&receiver->bell);
     free(receiver->switches);
@@ -164,6 +178,8 @@ static int run_sessions(Receiver *receiver)
         if (session_run(receiver, &error))
             return 0;
         MachineNext next = machine_after(&receiver->machine, &error, clock_monotonic_ms());
+        if (error.class != ERROR_STOPPED)
+            note_failure(receiver, &error);
         if (!next.retry) {
             if (next.tell)
                 log_error(LOG_ERROR, NULL, &error);
@@ -171,6 +187,9 @@ static int run_sessions(Receiver *receiver)
                 log_line(LOG_ERROR, NULL, "disconnected");
             return next.exit_status;
         }
+        note_state(receiver, RECEIVER_RESTARTING);
+        if (!receiver->shown && receiver->archive.private.fd >= 0)
+            receiver_show_archive(receiver, NULL);
         tell_retry(receiver, &error, &next);
         if (control_wait(receiver->control, -1, 0, clock_monotonic_ms() + next.delay_ms) ==
             CONTROL_STOP) {

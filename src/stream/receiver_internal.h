@@ -31,6 +31,7 @@ typedef struct Receiver {
     TimelineHistory history; /* of the server's timeline; points into switches */
     TimelineSwitch *switches;
     ReadSlotResult slot;
+    bool shown;          /* options->watch knows the archive */
     bool new_connection; /* nothing was streamed over it yet */
     Joint joint;         /* does the first WAL of this stream continue what is archived? */
     /* what this process made durable, kept over connections */
@@ -46,6 +47,20 @@ typedef struct Receiver {
     Lsn told_unchecked_joint;
     Timeline told_archived_history;
 } Receiver;
+
+/* For telemetry (notes.c). */
+void note_state(Receiver *receiver, ReceiverState state);
+void note_failure(Receiver *receiver, const Error *error);
+/* Settings, and the server where there is a connection. */
+void note_session(Receiver *receiver);
+/* Where the stages of the stream are that began at `start`. */
+void note_positions(Receiver *receiver, Lsn start, HoldCause held, uint64_t now_ns);
+
+/* To options->watch. */
+void receiver_show_archive(Receiver *receiver, Store *store);
+
+/* A slot or --synchronous: the server is told what is durable. */
+bool receiver_reports_flush(const Receiver *receiver);
 
 /* One connection from connect to its end. True: the run is over (stop, end position). The
  * connection is closed and everything received is durable on return, also on failure. */

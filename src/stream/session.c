@@ -56,8 +56,11 @@ static bool start_threads(Receiver *receiver, Error *err)
                            &receiver->bell, &receiver->compressor, err) ||
          !compressor_submit_leftovers(receiver->compressor, &receiver->archive, err)))
         return false;
-    return store_open(&receiver->archive, plan.ring, receiver->compressor, options->verify,
-                      &receiver->bell, &receiver->store, err);
+    if (!store_open(&receiver->archive, plan.ring, receiver->compressor, options->verify,
+                    &receiver->bell, &receiver->store, err))
+        return false;
+    receiver_show_archive(receiver, receiver->store);
+    return true;
 }
 
 /* The server has no history file of its own timeline (a base backup without it, or a person removed

@@ -25,10 +25,12 @@
 #define BURST_MESSAGES 256
 /* A connection that lasted so long was a good one, even without new WAL. */
 #define GOOD_CONNECTION_MS 30000
+#define NS_PER_MS UINT64_C(1000000)
 
 typedef struct Stream {
     Receiver *receiver;
     Timeline timeline;
+    Lsn start;      /* where it began */
     Lsn position;   /* next byte expected from the server */
     Lsn server_end; /* newest known end of the server's WAL */
     Feedback feedback;
@@ -43,11 +45,6 @@ typedef struct Stream {
     bool ended;  /* the server ended COPY */
 } Stream;
 
-static bool report_flush(const Receiver *receiver)
-{
-    return receiver->options->slot != NULL || receiver->tunables.synchronous;
-}
-
 static FeedbackConfig feedback_config(const Receiver *receiver, Lsn floor)
 {
     const ReceiverTunables *tunables = &receiver->tunables;
@@ -56,7 +53,7 @@ static FeedbackConfig feedback_config(const Receiver *receiver, Lsn floor)
         .flush_interval_ms = tunables->flush_interval_ms,
         .receive_timeout_ms = tunables->receive_timeout_ms,
         .synchronous = tunables->synchronous,
-        .report_flush = report_flush(receiver),
+        .report_flush = receiver_reports_flush(receiver),
         .report_apply = tunables->report_apply,
         .floor = floor,
     };
@@ -94,10 +91,28 @@ static void saw_server_end(Stream *stream, Lsn lsn)
         stream->server_end = lsn;
 }
 
+static void note_wal(Stream *stream, const WalDataMessage *wal, uint64_t now_ns)
+{
+    const TelemetryMessage message = {.server_end = wal->server_end,
+                                      .sent = wal->send_time,
+                                      .received = wal->start + wal->length,
+                                      .length = wal->length};
+    telemetry_message(stream->receiver->options->telemetry, &message, now_ns);
+}
+
+static void note_keepalive(Stream *stream, const KeepaliveMessage *keepalive, uint64_t now_ns)
+{
+    const TelemetryMessage message = {.server_end = keepalive->server_end,
+                                      .sent = keepalive->send_time,
+                                      .reply = !keepalive->reply_requested};
+    telemetry_message(stream->receiver->options->telemetry, &message, now_ns);
+}
+
 static bool take_message(Stream *stream, const void *data, size_t length, Error *err)
 {
     CopyMessage message;
-    uint64_t now = clock_monotonic_ms();
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t now = now_ns / NS_PER_MS;
     if (!copy_message_decode(data, length, &message, err))
         return false;
     switch (message.type) {
@@ -114,10 +129,12 @@ static bool take_message(Stream *stream, const void *data, size_t length, Error 
         if (stream->receiver->joint.active &&
             !joint_feed(&stream->receiver->joint, message.as.wal.data, message.as.wal.length, err))
             return false;
+        note_wal(stream, &message.as.wal, now_ns);
         stream->pending = message.as.wal.data;
         stream->pending_length = message.as.wal.length;
         return true;
     case COPY_KEEPALIVE:
+        note_keepalive(stream, &message.as.keepalive, now_ns);
         saw_server_end(stream, message.as.keepalive.server_end);
         feedback_on_keepalive(&stream->feedback, message.as.keepalive.reply_requested,
                               stream->position, now);
@@ -179,9 +196,12 @@ static bool send_status(Stream *stream, bool ask_reply, Error *err)
     FeedbackPositions positions = positions_now(stream);
     CopyMessage message = {.type = COPY_STANDBY_STATUS};
     uint8_t bytes[COPY_STATUS_SIZE];
+    uint64_t now_ns = clock_monotonic_ns();
     message.as.status = feedback_message(&stream->feedback, &positions, ask_reply, clock_pg_time(),
-                                         clock_monotonic_ms());
+                                         now_ns / NS_PER_MS);
     size_t length = copy_message_encode(&message, bytes, sizeof(bytes));
+    telemetry_reported(stream->receiver->options->telemetry, message.as.status.write,
+                       message.as.status.flush, ask_reply, now_ns);
     return connection_send(stream->receiver->connection, bytes, length, err);
 }
 
@@ -219,6 +239,7 @@ static void reload(Stream *stream)
     if (receiver->options->reload(receiver->options->reload_context, &receiver->tunables)) {
         FeedbackConfig config = feedback_config(receiver, stream->feedback.config.floor);
         feedback_configure(&stream->feedback, &config);
+        note_session(receiver);
     }
     notify_ready();
 }
@@ -291,6 +312,7 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
     note_progress(stream, positions.flushed, now);
     tell_holdup(stream, store.packing, now);
     FeedbackDecision decision = decide(stream, &positions);
+    note_positions(receiver, stream->start, stream->holdup.told, clock_monotonic_ns());
     if (decision.peer_dead)
         return error_set(err, ERROR_RETRY, "no message from the server for %llu ms",
                          (unsigned long long)receiver->tunables.receive_timeout_ms);
@@ -377,10 +399,12 @@ static bool stop_stream(Stream *stream, Error *err)
     else
         log_line(LOG_INFO, NULL, "received interrupt signal, exiting");
     notify_stopping();
+    note_state(receiver, RECEIVER_STOPPING);
     if (receiver->compressor != NULL && receiver->control->stop_count > 0)
         compressor_hurry(receiver->compressor, true);
     if (!store_finish(receiver->store, err))
         return false;
+    note_positions(receiver, stream->start, HOLD_NONE, clock_monotonic_ns());
     /* The last report is a courtesy: without it the server only keeps a little more WAL. */
     if (send_status(stream, false, &ignored))
         end_copy(receiver->connection, receiver->control);
@@ -430,6 +454,9 @@ static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
              lsn_format(stream->position, lsn), stream->timeline);
     FeedbackConfig config = feedback_config(receiver, floor);
     feedback_start(&stream->feedback, &config, clock_monotonic_ms());
+    note_session(receiver);
+    telemetry_stream(receiver->options->telemetry, stream->timeline, stream->start,
+                     clock_monotonic_ns());
     holdup_start(&stream->holdup, clock_monotonic_ms());
     notify_status("streaming timeline %u from %s", stream->timeline, lsn);
     return true;
@@ -443,7 +470,8 @@ static bool run_stream(Stream *stream, Lsn floor, StreamEnd *ret_end, EndOfTimel
         return false;
     if (!copying)
         return read_end(stream, ret_end, ret_next, err);
-    if (!run_loop(stream, err))
+    /* Asks for a reply, which bounds the server's clock. */
+    if (!send_status(stream, true, err) || !run_loop(stream, err))
         return false;
     if (stream->ended)
         return read_end(stream, ret_end, ret_next, err);
@@ -457,6 +485,7 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
     Stream stream = {
         .receiver = receiver,
         .timeline = timeline,
+        .start = lsn,
         .position = lsn,
         .told_segment = lsn,
         .began_ms = clock_monotonic_ms(),
@@ -476,6 +505,7 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
         ok = false;
     }
     StorePositions positions = store_positions(receiver->store);
+    note_positions(receiver, lsn, HOLD_NONE, clock_monotonic_ns());
     tell_finished_segments(&stream, positions.flushed);
     receiver->open_timeline = timeline;
     receiver->open_lsn = stream.position;

@@ -5,6 +5,7 @@
 #include "walrx/stream/telemetry.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool telemetry_open(Telemetry **ret, Error *err)
 {
@@ -15,6 +16,11 @@ bool telemetry_open(Telemetry **ret, Error *err)
     if (error != 0) {
         free(telemetry);
         return error_set_errno(err, ERROR_MEMORY, error, "could not make a lock");
+    }
+    if (!bell_open(&telemetry->bell, err)) {
+        (void)pthread_mutex_destroy(&telemetry->lock);
+        free(telemetry);
+        return false;
     }
     histogram_reset(&telemetry->receive_to_flush_ns);
     histogram_reset(&telemetry->flush_to_report_ns);
@@ -27,14 +33,26 @@ void telemetry_close(Telemetry *telemetry)
 {
     if (telemetry == NULL)
         return;
+    bell_close(&telemetry->bell);
     (void)pthread_mutex_destroy(&telemetry->lock);
     free(telemetry);
 }
 
-static void publish(Telemetry *telemetry, uint64_t now_ns)
+static void publish(Telemetry *telemetry, TelemetryNews news, uint64_t now_ns)
 {
     telemetry->now.at_ns = now_ns;
     seqcell_write(&telemetry->cell, &telemetry->now, sizeof(telemetry->now));
+    /* Not a mere load: who asks after this sees what was published, who asked before is seen. */
+    int wanted = atomic_fetch_or(&telemetry->wanted, NEWS_NONE);
+    if (wanted != NEWS_NONE && (int)news >= wanted) {
+        atomic_store(&telemetry->wanted, NEWS_NONE);
+        bell_ring(&telemetry->bell);
+    }
+}
+
+void telemetry_want(Telemetry *telemetry, TelemetryNews news)
+{
+    (void)atomic_exchange(&telemetry->wanted, (int)news);
 }
 
 void telemetry_session(Telemetry *telemetry, const TelemetrySession *session)
@@ -50,7 +68,7 @@ void telemetry_state(Telemetry *telemetry, ReceiverState state, uint64_t now_ns)
     if (now->state != (uint64_t)state || now->state_since_ns == 0)
         now->state_since_ns = now_ns;
     now->state = (uint64_t)state;
-    publish(telemetry, now_ns);
+    publish(telemetry, NEWS_OF_REST, now_ns);
 }
 
 void telemetry_failure(Telemetry *telemetry, const Error *error, PgTime at)
@@ -123,7 +141,30 @@ void telemetry_reported(Telemetry *telemetry, Lsn write, Lsn flush, bool asked, 
     lag_track_settle(&telemetry->flushed, flush, now_ns, &telemetry->flush_to_report_ns);
     if (asked)
         clock_offset_ask(&telemetry->clock, now_ns);
-    publish(telemetry, now_ns);
+    publish(telemetry, NEWS_OF_ANY, now_ns);
+}
+
+static TelemetryNews news_of_positions(Telemetry *telemetry)
+{
+    const TelemetryMoment *now = &telemetry->now;
+    if (now->server_end == telemetry->told_end &&
+        memcmp(now->position, telemetry->told, sizeof(telemetry->told)) == 0)
+        return NEWS_NONE;
+    memcpy(telemetry->told, now->position, sizeof(telemetry->told));
+    telemetry->told_end = now->server_end;
+    return now->position[LAG_FLUSHED] == now->position[LAG_RECEIVED] ? NEWS_OF_REST : NEWS_OF_ANY;
+}
+
+/* A whole segment that is durable may yet wait for a worker: the archived position then goes back
+ * to its start. */
+static Lsn nobody_asks_below(const Telemetry *telemetry)
+{
+    uint32_t size = telemetry->session.segment_size;
+    Lsn archived = telemetry->now.position[LAG_ARCHIVED];
+    if (size == 0)
+        return archived;
+    Lsn start = segment_floor(archived, size);
+    return start > size ? start - size : 0;
 }
 
 void telemetry_positions(Telemetry *telemetry, const Lsn position[LAG_STAGE_COUNT], HoldCause held,
@@ -142,9 +183,9 @@ void telemetry_positions(Telemetry *telemetry, const Lsn position[LAG_STAGE_COUN
         now->behind_since_ns[stage] =
             behind ? now_ns - lag_track_age(&telemetry->server, reached, now_ns) : 0;
     }
-    lag_track_forget(&telemetry->server, now->position[LAG_ARCHIVED]);
+    lag_track_forget(&telemetry->server, nobody_asks_below(telemetry));
     now->held_by = (uint64_t)held;
-    publish(telemetry, now_ns);
+    publish(telemetry, news_of_positions(telemetry), now_ns);
 }
 
 void telemetry_read(const Telemetry *telemetry, TelemetryMoment *ret)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "walrx/archive/metrics.h"
 #include "walrx/base/error.h"
 #include "walrx/os/dirlock.h"
 #include "walrx/os/files.h"
@@ -27,6 +28,7 @@ typedef struct Archive {
     bool bound;
     uint64_t system_identifier; /* the rest once bound */
     uint32_t segment_size;
+    ArchiveMetrics *metrics; /* NULL: nobody looks; borrowed, set before threads use the archive */
 } Archive;
 
 /* ERROR_USAGE: no such directory. ERROR_ARCHIVE: another receiver holds it. `files` is

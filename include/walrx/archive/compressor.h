@@ -76,6 +76,10 @@ void compressor_withdraw(Compressor *compressor, CompressTicket *ticket);
 /* Stop taking and starting jobs; running ones end early and leave their raw file. */
 void compressor_abort(Compressor *compressor);
 
+/* Where the oldest segment begins that is durable as a raw file and waits for its copy; UINT64_MAX:
+ * none does. By any thread, without a lock. */
+Lsn compressor_oldest_waiting(const Compressor *compressor);
+
 /* True once all submitted jobs are done (or aborted). */
 bool compressor_idle(Compressor *compressor);
 

@@ -24,3 +24,11 @@ typedef struct ArchiveMetrics {
 
 /* Empties it; nobody may use it meanwhile. */
 void archive_metrics_reset(ArchiveMetrics *metrics);
+
+/* All take NULL: nobody looks. The first three by whoever has the writer. */
+void archive_metrics_wrote(ArchiveMetrics *metrics, uint64_t ns, uint64_t bytes);
+void archive_metrics_synced(ArchiveMetrics *metrics, uint64_t ns);
+void archive_metrics_completed(ArchiveMetrics *metrics);
+/* By one worker at a time. */
+void archive_metrics_compressed(ArchiveMetrics *metrics, uint64_t ns, uint64_t in, uint64_t out);
+void archive_metrics_queued(ArchiveMetrics *metrics, uint64_t segments);

@@ -143,3 +143,19 @@ typedef struct Snapshot {
 
 /* Nothing is known. */
 void snapshot_clear(Snapshot *ret);
+
+/* What does not change while the receiver runs. Strings are borrowed. */
+typedef struct SnapshotSource {
+    Telemetry *telemetry;
+    const char *version;
+    const char *directory;
+    uint64_t pid;
+    PgTime started;
+    VerifyMode verify;
+    uint64_t min_free_bytes;
+    uint64_t state_interval_ns;
+} SnapshotSource;
+
+/* All that telemetry and the archive's metrics tell, as of now; what lies in the archive, rates and
+ * the monitor's view stay unknown. By any thread, without making the receiver wait. */
+void snapshot_take(const SnapshotSource *source, Snapshot *ret);

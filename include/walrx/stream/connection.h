@@ -58,6 +58,10 @@ uint64_t connection_timeout(const Connection *connection);
 /* "db1:5432" or a socket directory: the host in use. */
 const char *connection_peer(const Connection *connection);
 
+/* Host name, address or socket directory, and port: of the server in use; NULL: not known. */
+const char *connection_host(const Connection *connection);
+const char *connection_port(const Connection *connection);
+
 /* Runs a command that answers with one row; *ret is valid until the next call on the connection. No
  * row at all: *ret has count 0. */
 bool connection_query(Connection *connection, const char *command, ResultRow *ret,

@@ -41,6 +41,7 @@ typedef struct Feedback {
     bool unwritten; /* something received is not handed to the kernel, since: */
     uint64_t unwritten_since_ms;
     Lsn write_requested; /* highest write asked of the store */
+    uint64_t asked_ms;   /* we asked for a reply last, or the stream began */
     Lsn reported_flush;  /* highest ever sent */
     Lsn reported_write;
 } Feedback;

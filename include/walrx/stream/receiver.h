@@ -9,12 +9,15 @@
  */
 #pragma once
 
+#include "walrx/archive/archive.h"
 #include "walrx/archive/checker.h"
+#include "walrx/archive/store.h"
 #include "walrx/base/error.h"
 #include "walrx/codec/codec.h"
 #include "walrx/proto/lsn.h"
 #include "walrx/stream/connection.h"
 #include "walrx/stream/control.h"
+#include "walrx/stream/telemetry.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +31,17 @@ typedef struct ReceiverTunables {
     bool synchronous;
     bool report_apply;
 } ReceiverTunables;
+
+/* Somebody beside the receiver who shows what it does. Called by the stream thread. */
+typedef struct ReceiverWatch {
+    void *context;
+    /* The archive can be written to: first as it was found (store NULL), where the server is away;
+     * then bound, with the store; at the end again without it: then nothing uses the store any
+     * more. The archive stays until `ended` returns. */
+    void (*archive)(void *context, const Archive *archive, Store *store);
+    /* The run is over. Not called when `archive` never was. */
+    void (*ended)(void *context, int status);
+} ReceiverWatch;
 
 /* Strings are borrowed for the whole run. */
 typedef struct ReceiverOptions {
@@ -49,6 +63,8 @@ typedef struct ReceiverOptions {
      * ones; the callback has logged why. NULL: SIGHUP changes nothing. */
     bool (*reload)(void *context, ReceiverTunables *tunables);
     void *reload_context;
+    Telemetry *telemetry; /* borrowed; never NULL */
+    ReceiverWatch watch;  /* functions may be NULL */
 } ReceiverOptions;
 
 /* Returns the process exit status: 0 clean, 1 usage/connection/server, 2 archive, 3 storage. What

@@ -19,6 +19,7 @@
 #include "walrx/base/error.h"
 #include "walrx/base/histogram.h"
 #include "walrx/base/seqcell.h"
+#include "walrx/os/wakeup.h"
 #include "walrx/proto/copydata.h"
 #include "walrx/proto/lsn.h"
 #include "walrx/proto/segment.h"
@@ -97,8 +98,17 @@ typedef struct TelemetryFailure {
     Error error;
 } TelemetryFailure;
 
+/* What is worth waking somebody who sleeps; who wants the lesser is woken by the greater, too. */
+typedef enum TelemetryNews {
+    NEWS_NONE,
+    NEWS_OF_ANY,  /* something moved, or a status went out */
+    NEWS_OF_REST, /* something moved, and all that was received is durable; or the state changed */
+} TelemetryNews;
+
 typedef struct Telemetry {
     SeqCell cell;
+    atomic_int wanted; /* TelemetryNews; rings the bell once */
+    Bell bell;
     Histogram receive_to_flush_ns;
     Histogram flush_to_report_ns;
     ArchiveMetrics archive;
@@ -109,9 +119,11 @@ typedef struct Telemetry {
     /* the stream thread's own */
     TelemetryMoment now;
     ClockOffset clock;
-    LagTrack server;   /* what the server has, by our clock */
-    LagTrack received; /* what we have */
-    LagTrack flushed;  /* what is durable, and not reported yet */
+    LagTrack server;           /* what the server has, by our clock */
+    LagTrack received;         /* what we have */
+    LagTrack flushed;          /* what is durable, and not reported yet */
+    Lsn told[LAG_STAGE_COUNT]; /* positions with the latest news of them */
+    Lsn told_end;              /* and the server's end */
 } Telemetry;
 
 bool telemetry_open(Telemetry **ret, Error *err) MUST_CHECK;
@@ -151,6 +163,10 @@ void telemetry_positions(Telemetry *telemetry, const Lsn position[LAG_STAGE_COUN
 void telemetry_read(const Telemetry *telemetry, TelemetryMoment *ret);
 void telemetry_read_session(Telemetry *telemetry, TelemetrySession *ret,
                             TelemetryFailure *ret_failure);
+
+/* Rings telemetry->bell at the next news of that kind, once. By one thread, which then looks again
+ * before it sleeps: what was published before does not ring. */
+void telemetry_want(Telemetry *telemetry, TelemetryNews news);
 
 /* How long ago the server got the first byte the stage lacks. */
 uint64_t telemetry_lag_ns(const TelemetryMoment *moment, LagStage stage, uint64_t now_ns);

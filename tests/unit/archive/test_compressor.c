@@ -303,6 +303,39 @@ static void a_full_queue_waits_and_an_abort_ends_the_wait(void **state)
     assert_true(is_raw(FIXTURE_SEGNO));
 }
 
+static void what_waits_for_its_copy_is_known(void **state)
+{
+    ArchiveMetrics *metrics = calloc(1, sizeof(*metrics));
+    (void)state;
+    assert_non_null(metrics);
+    archive_metrics_reset(metrics);
+    fixture.archive.metrics = metrics;
+    close_gate();
+    start(2);
+    assert_true(compressor_oldest_waiting(compressor) == UINT64_MAX);
+    for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + SEGMENTS; segno++) {
+        put_raw(segno);
+        assert_true(submit_raw(segno));
+        assert_true(compressor_oldest_waiting(compressor) == FIXTURE_START);
+        assert_int_equal(atomic_load(&metrics->queued_segments), segno - FIXTURE_SEGNO + 1);
+    }
+    open_gate();
+    wait_until_idle();
+    assert_true(compressor_oldest_waiting(compressor) == UINT64_MAX);
+    compressor_stop(compressor);
+    assert_int_equal(atomic_load(&metrics->queued_segments), 0);
+    assert_int_equal(atomic_load(&metrics->segments_compressed), SEGMENTS);
+    assert_int_equal(atomic_load(&metrics->compressed_in), SEGMENTS * FIXTURE_SIZE);
+    assert_int_equal(histogram_count(&metrics->compress_ns), SEGMENTS);
+    uint64_t size = 0;
+    for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + SEGMENTS; segno++)
+        size += scratch_size(fixture.path, fixture_name(segno, WAL_LZ4, false));
+    assert_int_equal(atomic_load(&metrics->compressed_out), size);
+    restore_files();
+    fixture.archive.metrics = NULL;
+    free(metrics);
+}
+
 static void in_a_hurry_nothing_waits_and_the_rest_stays_raw(void **state)
 {
     Submitter submitter = {.submitted = 0, .result = false};
@@ -543,6 +576,7 @@ int main(void)
         CASE(memory_is_compressed_and_only_the_owner_gives_the_final_name),
         CASE(a_failed_job_fails_its_ticket_and_all_behind_it),
         CASE(a_full_queue_waits_and_an_abort_ends_the_wait),
+        CASE(what_waits_for_its_copy_is_known),
         CASE(in_a_hurry_nothing_waits_and_the_rest_stays_raw),
         CASE(an_abort_drops_the_queue_and_leaves_raw_files),
         CASE(an_abort_fails_the_tickets_in_the_queue_and_tells),

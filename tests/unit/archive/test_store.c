@@ -462,6 +462,28 @@ static void finishing_below_what_was_durable_writes_it_and_ends(void **state)
     expect_archived(FIXTURE_START, FIXTURE_START + 100);
 }
 
+static void writes_and_syncs_are_measured(void **state)
+{
+    ArchiveMetrics *metrics = calloc(1, sizeof(*metrics));
+    (void)state;
+    assert_non_null(metrics);
+    archive_metrics_reset(metrics);
+    fixture.archive.metrics = metrics; /* the store rests */
+    store_start(store, 1, FIXTURE_START, &nothing, LSN_INVALID);
+    receive(FIXTURE_START, FIXTURE_START + FIXTURE_SIZE + 5000);
+    store_request_flush(store);
+    wait_for_flush(FIXTURE_START + FIXTURE_SIZE + 5000);
+    finish();
+    assert_int_equal(atomic_load(&metrics->bytes_written), FIXTURE_SIZE + 5000);
+    assert_int_equal(atomic_load(&metrics->segments_completed), 1);
+    assert_true(histogram_count(&metrics->write_ns) >= 2);
+    /* The whole segment, its name, and the open one's bytes and name. */
+    assert_true(histogram_count(&metrics->sync_ns) >= 4);
+    assert_true(histogram_max(&metrics->sync_ns) > 0);
+    fixture.archive.metrics = NULL;
+    free(metrics);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -469,6 +491,7 @@ int main(void)
         CASE(a_new_store_stands_at_its_start),
         CASE(a_requested_flush_makes_everything_received_durable),
         CASE(a_requested_write_writes_and_syncs_nothing),
+        CASE(writes_and_syncs_are_measured),
         CASE(random_messages_and_requests_arrive_in_order),
         CASE(a_small_flush_is_done_by_the_caller),
         CASE(a_flush_that_is_not_small_is_left_to_the_thread),

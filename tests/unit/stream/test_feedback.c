@@ -363,6 +363,25 @@ static void silence_is_pinged_at_half_and_dead_at_the_timeout(void **state)
     assert_true(decide(&bench).peer_dead);
 }
 
+/* For the server's clock: no message is sent for that alone. */
+static void a_status_that_goes_out_anyway_asks_for_a_reply_once_a_minute(void **state)
+{
+    Bench bench = bench_with(defaults);
+    unsigned asked = 0;
+
+    (void)state;
+    for (int i = 0; i < 60; i++) { /* ten minutes */
+        bench.now += 10000;
+        FeedbackDecision decision = decide(&bench);
+        feedback_on_keepalive(&bench.feedback, false, bench.at.received, bench.now);
+        assert_true(decision.send_status);
+        asked += decision.ask_reply ? 1 : 0;
+        (void)feedback_message(&bench.feedback, &bench.at, decision.ask_reply, 0, bench.now);
+        assert_false(decide(&bench).send_status);
+    }
+    assert_int_equal(asked, 10);
+}
+
 static void any_message_is_a_sign_of_life(void **state)
 {
     FeedbackConfig config = {.receive_timeout_ms = 60000};
@@ -420,6 +439,7 @@ typedef struct Simulation {
     Lsn asked;              /* highest flush we were told to make */
     Lsn reported;
     bool pinged;
+    uint64_t asked_ms; /* of any request for a reply of ours */
     bool stalled;
     uint64_t seed;
     int step;
@@ -458,6 +478,7 @@ static Simulation simulate_from(uint64_t seed)
     simulation.bench.now = 1 + draw(&simulation, 100000);
     simulation.bench.at = (FeedbackPositions){.received = 1000, .written = 1000};
     simulation.last_sent_ms = simulation.last_heard_ms = simulation.bench.now;
+    simulation.asked_ms = simulation.bench.now;
     simulation.wait_until = simulation.bench.now;
     feedback_start(&simulation.bench.feedback, &simulation.config, simulation.bench.now);
     return simulation;
@@ -545,9 +566,14 @@ static void check_liveness(Simulation *simulation, const FeedbackDecision *decis
     if (decision->peer_dead)
         return;
     bool ping = timeout > 0 && silent >= timeout / 2 && !simulation->pinged && !simulation->stalled;
-    promise(simulation, decision->ask_reply == ping, "ping at half the timeout");
+    bool minute = decision->send_status && !simulation->stalled &&
+                  simulation->bench.now - simulation->asked_ms >= 60000;
+    promise(simulation, decision->ask_reply == (ping || minute),
+            "ping at half the timeout, or ask once a minute");
     promise(simulation, !decision->ask_reply || decision->send_status, "a ping is a status");
-    simulation->pinged |= decision->ask_reply;
+    simulation->pinged |= ping;
+    if (decision->ask_reply)
+        simulation->asked_ms = simulation->bench.now;
 }
 
 /* What had to happen by now, after the decision was carried out. */
@@ -657,6 +683,7 @@ int main(void)
         cmocka_unit_test(flush_becomes_zero_when_it_is_no_longer_to_be_reported),
         cmocka_unit_test(new_intervals_count_from_the_last_status),
         cmocka_unit_test(silence_is_pinged_at_half_and_dead_at_the_timeout),
+        cmocka_unit_test(a_status_that_goes_out_anyway_asks_for_a_reply_once_a_minute),
         cmocka_unit_test(any_message_is_a_sign_of_life),
         cmocka_unit_test(a_full_ring_says_nothing_about_the_server_but_we_keep_speaking),
         cmocka_unit_test(random_servers_disks_and_clocks_keep_every_promise),

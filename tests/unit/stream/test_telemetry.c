@@ -5,6 +5,7 @@
  */
 #include "walrx/stream/telemetry.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -222,6 +223,64 @@ static void reported_flush_never_goes_back(void **state)
     assert_int_equal(moment.statuses, 2);
 }
 
+/* A raw segment is complete and durable, then a worker gets it: archived goes back to its start, of
+ * which the age must still be known. */
+static void archived_may_go_back_to_the_start_of_a_segment(void **state)
+{
+    static const TelemetrySession session = {.flush_reported = true, .segment_size = 1 << 20};
+    const Lsn size = 1 << 20;
+    (void)state;
+    telemetry_session(telemetry, &session);
+    for (uint64_t i = 1; i <= 16; i++) {
+        Lsn end = START + i * size / 16;
+        wal(end, size / 16, end, i * SECOND, i * SECOND);
+        positions(end, end, end, end, i * SECOND);
+    }
+    assert_int_equal(lag_ns(LAG_ARCHIVED, 16 * SECOND), 0);
+    positions(START + size, START + size, START + size, START, 16 * SECOND);
+    assert_int_equal(lag_bytes(LAG_ARCHIVED), size);
+    assert_int_equal(lag_ns(LAG_ARCHIVED, 20 * SECOND), 19 * SECOND);
+    assert_int_equal(lag_ns(LAG_FLUSHED, 20 * SECOND), 0);
+}
+
+static bool rang(void)
+{
+    struct pollfd polled = {.fd = telemetry->bell.fd, .events = POLLIN};
+    bool rings = poll(&polled, 1, 0) == 1;
+    if (rings)
+        bell_silence(&telemetry->bell);
+    return rings;
+}
+
+static void the_bell_rings_once_for_what_was_wanted(void **state)
+{
+    (void)state;
+    positions(START + 2, START + 2, START + 2, START + 2, SECOND);
+    assert_false(rang());
+    telemetry_want(telemetry, NEWS_OF_REST);
+    positions(START + 4, START + 3, START + 2, START + 2, SECOND);
+    assert_false(rang());
+    positions(START + 4, START + 4, START + 4, START + 4, SECOND);
+    assert_true(rang());
+    positions(START + 4, START + 4, START + 4, START + 4, SECOND);
+    assert_false(rang());
+    telemetry_want(telemetry, NEWS_OF_ANY);
+    positions(START + 4, START + 4, START + 4, START + 4, SECOND);
+    assert_false(rang()); /* nothing moved */
+    positions(START + 5, START + 4, START + 4, START + 4, SECOND);
+    assert_true(rang());
+    telemetry_want(telemetry, NEWS_OF_REST);
+    telemetry_state(telemetry, RECEIVER_RESTARTING, SECOND);
+    assert_true(rang());
+    telemetry_want(telemetry, NEWS_OF_ANY);
+    telemetry_reported(telemetry, START + 5, START + 4, false, SECOND);
+    assert_true(rang());
+    telemetry_want(telemetry, NEWS_OF_ANY);
+    telemetry_want(telemetry, NEWS_NONE);
+    telemetry_state(telemetry, RECEIVER_STOPPED, SECOND);
+    assert_false(rang());
+}
+
 static void failures_are_counted_and_the_last_one_is_kept(void **state)
 {
     TelemetrySession session;
@@ -254,6 +313,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_timeline_begins_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(the_ways_between_the_stages_are_measured, setup, teardown),
         cmocka_unit_test_setup_teardown(reported_flush_never_goes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(archived_may_go_back_to_the_start_of_a_segment, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_bell_rings_once_for_what_was_wanted, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_are_counted_and_the_last_one_is_kept, setup,
                                         teardown),
     };
