@@ -8,6 +8,7 @@
 
 #include "walrx/observe/snapshot.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define EVENTS_KEPT 200
@@ -40,7 +41,3 @@ void events_note(EventLog *log, const Snapshot *before, const Snapshot *now);
 
 /* The one of that index, 0 being the oldest. */
 const Event *events_at(const EventLog *log, size_t index);
-
-/* {"events": [{"at": ..., "level": "ok|note|warn|bad", "text": ...}, ...]}, the oldest first.
- * free() it; NULL when out of memory. */
-char *events_json(const EventLog *log, size_t *ret_length);

@@ -16,22 +16,13 @@
 
 #include "walrx/base/error.h"
 #include "walrx/observe/http_address.h"
-#include "walrx/observe/snapshot.h"
+#include "walrx/observe/observer.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
-/* Called in the web's thread. None may wait for the stream thread. */
-typedef struct WebSource {
-    void *context;
-    void (*snapshot)(void *context, Snapshot *ret);
-    /* JSON from malloc; NULL when out of memory. */
-    char *(*history)(void *context, size_t *ret_length);
-    char *(*events)(void *context, size_t *ret_length);
-    const Histogram *latency[LATENCY_KIND_COUNT]; /* NULL: none */
-} WebSource;
-
 typedef struct WebOptions {
+    Observer *observer;         /* borrowed until web_close */
+    const Telemetry *telemetry; /* the same; its histograms */
     HttpAddress address;
     const char *token_file;  /* NULL: no token is needed */
     const char *certificate; /* files, PEM; NULL: no TLS */
@@ -41,6 +32,6 @@ typedef struct WebOptions {
 
 typedef struct Web Web;
 
-/* Reads the files, and serves when this returns. */
-bool web_open(const WebOptions *options, const WebSource *source, Web **ret, Error *err) MUST_CHECK;
+/* Both files or none. Reads the files, and serves when this returns. */
+bool web_open(const WebOptions *options, Web **ret, Error *err) MUST_CHECK;
 void web_close(Web *web); /* NULL is fine */

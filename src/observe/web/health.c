@@ -9,19 +9,13 @@
 #include <stdio.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+#define MS_PER_SECOND 1e3
 
 static const char *const state_names[] = {"starting", "streaming", "restarting", "stopping",
                                           "stopped"};
 
-/* Whole seconds from ten on: nobody wants "612345ms". */
-static const char *lag_text(uint64_t ms, char buffer[PARSE_TEXT_SIZE])
-{
-    return format_duration(ms < 10000 ? ms : ms / 1000 * 1000, buffer);
-}
-
 bool health_ready(const Snapshot *snapshot, uint64_t max_lag_ms, char text[HEALTH_TEXT_SIZE])
 {
-    char lag[PARSE_TEXT_SIZE];
     char limit[PARSE_TEXT_SIZE];
     bool failed = snapshot->failure.any && snapshot->failure.error.message[0] != '\0';
     if (snapshot->state != RECEIVER_STREAMING) {
@@ -32,13 +26,13 @@ bool health_ready(const Snapshot *snapshot, uint64_t max_lag_ms, char text[HEALT
     }
     uint64_t behind = snapshot->lag[LAG_FLUSHED].ns;
     uint64_t behind_ms = behind == SNAPSHOT_UNKNOWN ? 0 : behind / NS_PER_MS;
-    (void)lag_text(behind_ms, lag);
     if (max_lag_ms > 0 && behind_ms > max_lag_ms) {
-        (void)snprintf(text, HEALTH_TEXT_SIZE, "behind: durable WAL by %s, more than %s\n", lag,
-                       format_duration(max_lag_ms, limit));
+        (void)snprintf(text, HEALTH_TEXT_SIZE, "behind: durable WAL by %.1f s, more than %s\n",
+                       (double)behind_ms / MS_PER_SECOND, format_duration(max_lag_ms, limit));
         return false;
     }
-    (void)snprintf(text, HEALTH_TEXT_SIZE, "ok: streaming, durable WAL is %s behind\n", lag);
+    (void)snprintf(text, HEALTH_TEXT_SIZE, "ok: streaming, durable WAL is %.1f s behind\n",
+                   (double)behind_ms / MS_PER_SECOND);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "walrx/observe/metrics_text.h"
 #include "walrx/observe/status_json.h"
 #include "walrx/os/log.h"
+#include "web_json.h"
 #include "web_page.h"
 
 #include <errno.h>
@@ -23,12 +24,16 @@
 #define JSON_TYPE "application/json"
 
 struct Web {
-    WebSource source;
+    Observer *observer;
+    const Histogram *latency[LATENCY_KIND_COUNT];
     uint64_t max_lag_ms;
     char *certificate;
     char *key;
     HttpServer *server;
-    Snapshot snapshot; /* the server's thread's own */
+    /* the server's thread's own */
+    Snapshot snapshot;
+    HistoryPoint history[HISTORY_POINTS];
+    EventLog events;
     char text[HEALTH_TEXT_SIZE];
 };
 
@@ -69,7 +74,7 @@ static void handle_page(void *context, const HttpRequest *request, HttpReply *re
 
 static const Snapshot *look(Web *web)
 {
-    web->source.snapshot(web->source.context, &web->snapshot);
+    observer_snapshot(web->observer, &web->snapshot);
     return &web->snapshot;
 }
 
@@ -86,25 +91,27 @@ static void handle_metrics(void *context, const HttpRequest *request, HttpReply 
     Web *web = context;
     size_t length = 0;
     (void)request;
-    char *text = metrics_text(look(web), web->source.latency, &length);
+    char *text = metrics_text(look(web), web->latency, &length);
     reply_owned(reply, METRICS_TYPE, text, length);
 }
 
 static void handle_history(void *context, const HttpRequest *request, HttpReply *reply)
 {
-    const Web *web = context;
+    Web *web = context;
     size_t length = 0;
     (void)request;
-    char *text = web->source.history(web->source.context, &length);
+    size_t count = observer_history(web->observer, web->history, HISTORY_POINTS);
+    char *text = web_history_json(web->history, count, &length);
     reply_owned(reply, JSON_TYPE, text, length);
 }
 
 static void handle_events(void *context, const HttpRequest *request, HttpReply *reply)
 {
-    const Web *web = context;
+    Web *web = context;
     size_t length = 0;
     (void)request;
-    char *text = web->source.events(web->source.context, &length);
+    observer_events(web->observer, &web->events);
+    char *text = web_events_json(&web->events, &length);
     reply_owned(reply, JSON_TYPE, text, length);
 }
 
@@ -221,7 +228,7 @@ static void free_web(Web *web)
     free(web);
 }
 
-bool web_open(const WebOptions *options, const WebSource *source, Web **ret, Error *err)
+bool web_open(const WebOptions *options, Web **ret, Error *err)
 {
     HttpOptions http = {
         .address = options->address,
@@ -232,7 +239,12 @@ bool web_open(const WebOptions *options, const WebSource *source, Web **ret, Err
     Web *web = calloc(1, sizeof(*web));
     if (web == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory for HTTP");
-    web->source = *source;
+    web->observer = options->observer;
+    web->latency[LATENCY_SYNC] = &options->telemetry->archive.sync_ns;
+    web->latency[LATENCY_WRITE] = &options->telemetry->archive.write_ns;
+    web->latency[LATENCY_RECEIVE_TO_FLUSH] = &options->telemetry->receive_to_flush_ns;
+    web->latency[LATENCY_FLUSH_TO_REPORT] = &options->telemetry->flush_to_report_ns;
+    web->latency[LATENCY_COMPRESS] = &options->telemetry->archive.compress_ns;
     web->max_lag_ms = options->max_lag_ms;
     bool ok = (options->token_file == NULL || read_token(options->token_file, &http.token, err)) &&
               (options->certificate == NULL ||

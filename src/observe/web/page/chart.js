@@ -4,8 +4,8 @@
 
 const HOUR_MS = 3600 * 1000;
 const VIEWS = {
-  seconds: { title: "Lag over the last hour", as: "seconds", lines: [["lag_received_seconds", "Received"], ["lag_flushed_seconds", "Durable"], ["lag_archived_seconds", "Compressed"]] },
-  bytes: { title: "Lag over the last hour", as: "bytes", lines: [["lag_received_bytes", "Received"], ["lag_flushed_bytes", "Durable"], ["lag_archived_bytes", "Compressed"]] },
+  seconds: { title: "Lag over the last hour", as: "seconds", lines: [["lag_flushed_seconds", "Durable"], ["lag_received_seconds", "Received"], ["lag_archived_seconds", "Compressed"]] },
+  bytes: { title: "Lag over the last hour", as: "bytes", lines: [["lag_flushed_bytes", "Durable"], ["lag_received_bytes", "Received"], ["lag_archived_bytes", "Compressed"]] },
   rate: { title: "Throughput over the last hour", as: "rate", lines: [["received_bytes_per_second", "Received"], ["generated_bytes_per_second", "Written by the server"]] },
 };
 
@@ -45,6 +45,24 @@ const shade = {
   },
 };
 
+const TIME_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
+
+// At most five steps of a size that reads well.
+function stepFor(view, most) {
+  if (view.as === "seconds") return TIME_STEPS.find((step) => most / step <= 5) ?? 86400 * Math.ceil(most / 432000);
+  let step = 256;
+  while (most / step > 5) step *= 2;
+  return step;
+}
+
+function niceScale(view) {
+  return (axis) => {
+    const step = stepFor(view, axis.max);
+    axis.max = Math.max(1, Math.ceil(axis.max / step)) * step;
+    axis.ticks = Array.from({ length: Math.round(axis.max / step) + 1 }, (_, i) => ({ value: i * step }));
+  };
+}
+
 function chartOptions(view) {
   const soft = colour("--soft");
   const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
@@ -59,11 +77,11 @@ function chartOptions(view) {
           for (let t = Math.ceil(axis.min / step) * step; t <= axis.max; t += step) axis.ticks.push({ value: t });
         },
         ticks: { color: soft, maxRotation: 0, autoSkipPadding: 16, callback: clock } },
-      y: { beginAtZero: true, suggestedMax: view.as === "seconds" ? 1 : 1024, grid: { color: colour("--grid") },
-        ticks: { color: soft, maxTicksLimit: 6, callback: (v) => format[view.as](v) } },
+      y: { beginAtZero: true, suggestedMax: view.as === "seconds" ? 0.1 : 1024, grid: { color: colour("--grid") }, afterBuildTicks: niceScale(view),
+        ticks: { color: soft, autoSkip: false, callback: (v) => format[view.as](v) } },
     },
     plugins: {
-      legend: { align: "start", labels: { color: colour("--text"), boxWidth: 18, boxHeight: 2 } },
+      legend: { align: "start", labels: { color: colour("--text"), usePointStyle: true, pointStyle: "line" } },
       tooltip: { callbacks: {
         title: (items) => new Date(items[0].parsed.x).toLocaleTimeString("en-GB"),
         label: (item) => `${item.dataset.label}: ${format[view.as](item.parsed.y)}`,

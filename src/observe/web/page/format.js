@@ -30,6 +30,7 @@ const format = {
     if (v < 1) return `${Math.round(v * 1000)} ms`;
     if (v < 10) return `${trimmed(v, 1)} s`;
     if (v < 120) return `${Math.round(v)} s`;
+    if (v < 600) return `${trimmed(v / 60, 1)} min`;
     if (v < 7200) return `${Math.round(v / 60)} min`;
     if (v < 172800) return `${trimmed(v / 3600, 1)} h`;
     return `${trimmed(v / 86400, 1)} days`;

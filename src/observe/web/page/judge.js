@@ -13,6 +13,11 @@ function lagLevel(status) {
   return seconds >= LAG_BAD_SECONDS ? "bad" : seconds >= LAG_WARN_SECONDS ? "warn" : "ok";
 }
 
+// What an idle server never reaches: walrx asks for a sign of life before.
+function silentLevel(status) {
+  return (at(status, "server.last_message_age_seconds") ?? 0) > SILENT_SECONDS ? "warn" : "ok";
+}
+
 function diskLevel(status) {
   const free = at(status, "disk.free_bytes");
   const least = at(status, "disk.min_free_bytes") ?? 0;
@@ -53,7 +58,7 @@ function streamProblems(status, add) {
     add("bad", error.message, { detail: error.detail, hint: error.hint, when: error.at });
   if (held === "disk") add("warn", "The disk is slower than the WAL that comes", { hint: "Receiving waits for it. See the times of disk sync and write." });
   if (held === "compression") add("warn", "Compression is slower than the WAL that comes", { hint: "Receiving waits for it: more compress-workers, or a lower level." });
-  if (status.process.state === "streaming" && at(status, "server.last_message_age_seconds") > SILENT_SECONDS)
+  if (status.process.state === "streaming" && silentLevel(status) !== "ok")
     add("warn", `The server has been silent for ${show(status.server.last_message_age_seconds, "seconds")}`, {});
   if (status.process.state === "streaming" && lagLevel(status) !== "ok")
     add(lagLevel(status), `Durable WAL is ${show(status.lag.flushed.seconds, "seconds")} behind the server`, {

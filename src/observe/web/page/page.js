@@ -63,7 +63,10 @@ function showFacts(status) {
   fact("faults", verification.mode === "off" ? "not checked" : verification.faults > 0 ? plural(verification.faults, "place", "places")
     : `none in ${plural(verification.records, "record", "records")}`, verification.mode === "off" ? "odd" : verification.faults > 0 ? "alarm" : "good");
   fact("quarantine", gaps.quarantined_files === 0 ? "nothing" : plural(gaps.quarantined_files, "file", "files"), gaps.quarantined_files === 0 ? "good" : "odd");
+  fact("told", positions.flush_is_reported ? positions.synchronous ? "at once, synchronous" : "yes, the server may forget it" : "no (neither slot nor synchronous)", positions.flush_is_reported ? "" : "odd");
   byId("tile-lag").dataset.level = lagLevel(status);
+  byId("tile-sign").dataset.level = silentLevel(status);
+  setText(byId("sign-more"), silentLevel(status) === "ok" ? "an idle one is silent for a while" : "longer than an idle one is silent");
   byId("tile-disk").dataset.level = diskLevel(status);
   setText(byId("disk-more"), status.disk.min_free_bytes > 0 ? `at least ${format.bytes(status.disk.min_free_bytes)}` : "");
   const name = receiver.slot_name ?? receiver.sender_host ?? "not connected yet";

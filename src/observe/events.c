@@ -4,20 +4,14 @@
  */
 #include "walrx/observe/events.h"
 
-#include "walrx/os/clock.h"
-
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 #define BEHIND_NS (60 * NS_PER_SECOND)
 #define CAUGHT_UP_NS (10 * NS_PER_SECOND) /* less than BEHIND_NS, so that it does not flap */
-
-static const char *const level_names[] = {"ok", "note", "warn", "bad"};
 
 void events_init(EventLog *log)
 {
@@ -148,22 +142,4 @@ void events_note(EventLog *log, const Snapshot *before, const Snapshot *now)
 const Event *events_at(const EventLog *log, size_t index)
 {
     return &log->events[(log->first + index) % EVENTS_KEPT];
-}
-
-char *events_json(const EventLog *log, size_t *ret_length)
-{
-    char at[CLOCK_TEXT_SIZE];
-    json_t *list = json_array();
-    for (size_t i = 0; i < log->count; i++) {
-        const Event *event = events_at(log, i);
-        json_t *item = json_pack("{s:s, s:s, s:s}", "at", clock_pg_text(event->at, at), "level",
-                                 level_names[event->level], "text", event->text);
-        if (json_array_append_new(list, item) != 0)
-            break;
-    }
-    json_t *object = json_pack("{s:o}", "events", list);
-    char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    *ret_length = text != NULL ? strlen(text) : 0;
-    return text;
 }
