@@ -90,8 +90,14 @@ function chartOptions(view) {
   };
 }
 
+// Nothing is compressed while the archive is no further behind than what is durable.
+function linesOf(view) {
+  const packed = history_.points.some((p) => p.lag_archived_bytes > p.lag_flushed_bytes);
+  return view.lines.filter(([name]) => packed || !name.startsWith("lag_archived"));
+}
+
 function datasets(view) {
-  return view.lines.map(([name, label], i) => ({
+  return linesOf(view).map(([name, label], i) => ({
     label, borderColor: colour(`--line-${i + 1}`), backgroundColor: colour(`--line-${i + 1}`),
     borderWidth: 2, borderDash: i === 1 ? [6, 3] : i === 2 ? [2, 2] : [], pointRadius: 0, pointHitRadius: 8, spanGaps: false, tension: 0,
     data: history_.points.map((p) => ({ x: p.at, y: p[name] ?? NaN })),
@@ -145,7 +151,7 @@ function drawTable() {
 
 function describeChart() {
   const view = VIEWS[history_.view];
-  const parts = view.lines.map(([name, label]) => {
+  const parts = linesOf(view).map(([name, label]) => {
     const values = history_.points.map((p) => p[name]).filter((v) => v !== null && v !== undefined);
     return `${label}: now ${show(values[values.length - 1], view.as)}, at most ${show(values.length ? Math.max(...values) : null, view.as)}`;
   });

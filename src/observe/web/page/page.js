@@ -5,7 +5,7 @@
 const ASK_MS = 1000;
 const SLOW_MS = 10000;
 const PATIENCE_MS = 4000;
-const WAYS = [["write", "Write"], ["sync", "Disk sync"], ["receive_to_flush", "Received to durable"], ["flush_to_report", "Durable to told"], ["compress", "Compress a segment"]];
+const WAYS = [["write", "Write"], ["sync", "Disk sync"], ["receive_to_flush", "Until durable"], ["flush_to_report", "Until told"], ["compress", "Compress"]];
 const FIGURES = ["p50_seconds", "p90_seconds", "p99_seconds", "p999_seconds", "max_seconds"];
 
 const view = { token: sessionStorage.getItem("walrx-token"), contact: null, events: "", asking: false, slowAt: 0 };
@@ -66,9 +66,8 @@ function showFacts(status) {
   fact("told", positions.flush_is_reported ? positions.synchronous ? "at once, synchronous" : "yes, the server may forget it" : "no (neither slot nor synchronous)", positions.flush_is_reported ? "" : "odd");
   byId("tile-lag").dataset.level = lagLevel(status);
   byId("tile-sign").dataset.level = silentLevel(status);
-  setText(byId("sign-more"), silentLevel(status) === "ok" ? "an idle one is silent for a while" : "longer than an idle one is silent");
   byId("tile-disk").dataset.level = diskLevel(status);
-  setText(byId("disk-more"), status.disk.min_free_bytes > 0 ? `at least ${format.bytes(status.disk.min_free_bytes)}` : "");
+  setText(byId("disk-more"), status.disk.min_free_bytes > 0 ? `warns below ${format.bytes(status.disk.min_free_bytes)}` : "");
   const name = receiver.slot_name ?? receiver.sender_host ?? "not connected yet";
   setText(byId("source"), name);
   setText(byId("archive"), `→ ${status.process.directory}${positions.synchronous ? ", synchronous" : ""}`);
