@@ -36,9 +36,13 @@ static void add(EventLog *log, PgTime at, EventLevel level, const char *format, 
     va_end(arguments);
 }
 
+/* The same error of one try after the other is told once. */
 static void note_error(EventLog *log, const Snapshot *before, const Snapshot *now)
 {
-    if (now->failure.any && (!before->failure.any || before->failure.at != now->failure.at))
+    bool again = before->failure.any && before->state != RECEIVER_STREAMING &&
+                 before->streams == now->streams &&
+                 strcmp(before->failure.error.message, now->failure.error.message) == 0;
+    if (now->failure.any && before->failure.at != now->failure.at && !again)
         add(log, now->failure.at, EVENT_BAD, "%s", now->failure.error.message);
 }
 

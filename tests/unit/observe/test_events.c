@@ -75,15 +75,31 @@ static void a_lost_connection_and_its_end_are_told_with_the_error(void **state)
     expect(1, EVENT_WARN, "not receiving");
     before = now;
     events_note(&events, &before, &now);
-    assert_int_equal(events.count, 2); /* the same error is told once */
+    assert_int_equal(events.count, 2);
+    now.failure.at = 6; /* the next try fails in the same way, then in another one */
+    events_note(&events, &before, &now);
+    assert_int_equal(events.count, 2);
+    before = now;
+    now.failure.at = 7;
+    (void)snprintf(now.failure.error.message, sizeof(now.failure.error.message), "starting up");
+    events_note(&events, &before, &now);
+    assert_int_equal(events.count, 3);
+    expect(2, EVENT_BAD, "starting up");
+    before = now;
     now.state = RECEIVER_STREAMING;
     now.streams = 2;
     now.timeline = 2;
     now.start = 0x3000000;
     events_note(&events, &before, &now);
-    assert_int_equal(events.count, 4);
-    expect(2, EVENT_NOTE, "new timeline, 2");
-    expect(3, EVENT_GOOD, "streaming timeline 2 from 0/3000000");
+    assert_int_equal(events.count, 5);
+    expect(3, EVENT_NOTE, "new timeline, 2");
+    expect(4, EVENT_GOOD, "streaming timeline 2 from 0/3000000");
+    before = now;
+    now.state = RECEIVER_RESTARTING; /* the same error ends the next stream: news again */
+    now.failure.at = 8;
+    events_note(&events, &before, &now);
+    assert_int_equal(events.count, 7);
+    expect(5, EVENT_BAD, "starting up");
 }
 
 static void an_outage_between_two_looks_is_seen_by_the_new_stream(void **state)

@@ -3,30 +3,26 @@
 "use strict";
 
 const HOUR_MS = 3600 * 1000;
+const SHORT_MS = 300 * 1000; // shown at least, so that a young receiver's chart is no line at the edge
 const VIEWS = {
   seconds: { title: "Lag over the last hour", as: "seconds", lines: [["lag_flushed_seconds", "Durable"], ["lag_received_seconds", "Received"], ["lag_archived_seconds", "Compressed"]] },
   bytes: { title: "Lag over the last hour", as: "bytes", lines: [["lag_flushed_bytes", "Durable"], ["lag_received_bytes", "Received"], ["lag_archived_bytes", "Compressed"]] },
   rate: { title: "Throughput over the last hour", as: "rate", lines: [["received_bytes_per_second", "Received"], ["generated_bytes_per_second", "Written by the server"]] },
 };
 
-const history_ = { points: [], view: "seconds", chart: null };
+const history_ = { points: [], view: "seconds", chart: null, streaming: true };
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// Stretches without a stream behind the lines: [[from, to], ...].
+// Stretches without a stream behind the lines: [[from, to], ...]. A point tells of the time before it.
 function outages(points) {
   const found = [];
-  let from = null;
-  for (const point of points) {
-    if (!point.streaming && from === null) from = point.at;
-    if (point.streaming && from !== null) {
-      found.push([from, point.at]);
-      from = null;
-    }
-  }
-  if (from !== null) found.push([from, points[points.length - 1].at]);
+  points.forEach((point, i) => {
+    if (!point.streaming && i > 0) found.push([points[i - 1].at, point.at]);
+  });
+  if (!history_.streaming && points.length > 0) found.push([points[points.length - 1].at, Date.now()]);
   return found;
 }
 
@@ -39,7 +35,7 @@ const shade = {
     for (const [from, to] of outages(history_.points)) {
       const left = Math.max(area.left, x.getPixelForValue(from));
       const right = Math.min(area.right, x.getPixelForValue(to));
-      ctx.fillRect(left, area.top, Math.max(2, right - left), area.bottom - area.top);
+      if (right > left) ctx.fillRect(left, area.top, right - left, area.bottom - area.top);
     }
     ctx.restore();
   },
@@ -65,14 +61,16 @@ function niceScale(view) {
 
 function chartOptions(view) {
   const soft = colour("--soft");
+  const now = Date.now();
+  const began = Math.max(now - HOUR_MS, Math.min(now - SHORT_MS, history_.points[0]?.at ?? now));
   const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
   return {
     animation: false, parsing: false, normalized: true, maintainAspectRatio: false, responsive: true,
     interaction: { mode: "index", axis: "x", intersect: false },
     scales: {
-      x: { type: "linear", min: Date.now() - HOUR_MS, max: Date.now(), grid: { color: colour("--grid") },
+      x: { type: "linear", min: began, max: now, grid: { color: colour("--grid") },
         afterBuildTicks(axis) {
-          const step = 600000;
+          const step = [60000, 120000, 300000, 600000].find((size) => (now - began) / size <= 7);
           axis.ticks = [];
           for (let t = Math.ceil(axis.min / step) * step; t <= axis.max; t += step) axis.ticks.push({ value: t });
         },

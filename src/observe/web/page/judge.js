@@ -27,6 +27,11 @@ function diskLevel(status) {
   return free < GIGABYTE || free < 2 * least ? "warn" : "ok";
 }
 
+// Of the state, in seconds.
+function age(status) {
+  return Math.max(0, (new Date(status.at) - new Date(status.process.state_since)) / 1000);
+}
+
 // { level, sign, word, more } of the whole.
 function headline(status) {
   const state = status.process.state;
@@ -45,7 +50,7 @@ function headline(status) {
   if (state === "starting")
     return { level: "warn", sign: "…", word: "Starting", more: `Opening the archive, connecting, ${since}.` };
   if (state === "restarting")
-    return { level: "bad", sign: "✕", word: "Not receiving", more: `The connection is gone ${since}; walrx tries again and again by itself.` };
+    return { level: "bad", sign: "✕", word: "Not receiving", more: `The connection has been gone for ${format.seconds(age(status))} (${since}). walrx goes on trying by itself.` };
   if (state === "stopping")
     return { level: "warn", sign: "…", word: "Stopping", more: `Finishing what was received, ${since}.` };
   return { level: "bad", sign: "✕", word: "Stopped", more: `No WAL is received ${since}.` };

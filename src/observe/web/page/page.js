@@ -64,7 +64,10 @@ function showFacts(status) {
     : `none in ${plural(verification.records, "record", "records")}`, verification.mode === "off" ? "odd" : verification.faults > 0 ? "alarm" : "good");
   fact("quarantine", gaps.quarantined_files === 0 ? "nothing" : plural(gaps.quarantined_files, "file", "files"), gaps.quarantined_files === 0 ? "good" : "odd");
   fact("told", positions.flush_is_reported ? positions.synchronous ? "at once, synchronous" : "yes, the server may forget it" : "no (neither slot nor synchronous)", positions.flush_is_reported ? "" : "odd");
-  byId("tile-lag").dataset.level = lagLevel(status);
+  const streams = status.process.state === "streaming";
+  byId("tile-lag").dataset.level = streams ? lagLevel(status) : "bad";
+  setText(byId("lag-more"), streams ? show(at(status, "lag.flushed.bytes"), "bytes") : "at the last contact");
+  history_.streaming = streams;
   byId("tile-sign").dataset.level = silentLevel(status);
   byId("tile-disk").dataset.level = diskLevel(status);
   setText(byId("disk-more"), status.disk.min_free_bytes > 0 ? `warns below ${format.bytes(status.disk.min_free_bytes)}` : "");
