@@ -12,13 +12,17 @@
 
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot", "list", "verify", "bench", NULL};
+static const char *const help_words[] = {"receive", "slot",   "status", "wait",
+                                         "list",    "verify", "bench",  NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
      cmd_receive},
     {"slot", COMMAND_SLOT, true, "create|drop|show", slot_words,
      "create, drop or show physical replication slots", cmd_slot},
+    {"status", COMMAND_STATUS, true, "", NULL, "show what the receiver of an archive does",
+     cmd_status},
+    {"wait", COMMAND_WAIT, true, "", NULL, "wait until WAL up to a position is durable", cmd_wait},
     {"list", COMMAND_LIST, true, "", NULL,
      "show what an archive holds: ranges, gaps, sizes, commit times", cmd_list},
     {"verify", COMMAND_VERIFY, true, "", NULL, "check an archive: every page, record and file",

@@ -39,6 +39,10 @@ const char *options_program(CommandBit command)
         return "walrx list";
     case COMMAND_VERIFY:
         return "walrx verify";
+    case COMMAND_STATUS:
+        return "walrx status";
+    case COMMAND_WAIT:
+        return "walrx wait";
     }
     return "walrx";
 }
@@ -231,6 +235,12 @@ bool options_check(CommandBit command, const Options *options, Error *err)
         return check_bench(options, err);
     if (command == COMMAND_LIST)
         return true; /* no option depends on another */
+    if (command == COMMAND_STATUS)
+        return !options->watch || !options->json ||
+               options_refuse(command, err, "cannot use --watch together with --json");
+    if (command == COMMAND_WAIT)
+        return options->lsn != LSN_INVALID ||
+               options_refuse(command, err, "no position to wait for specified using --lsn");
     if (command == COMMAND_VERIFY)
         return options->directory != NULL ||
                options_refuse(command, err, "no archive directory specified");

@@ -23,6 +23,8 @@
 #define BENCH COMMAND_BENCH
 #define LIST COMMAND_LIST
 #define VERIFY COMMAND_VERIFY
+#define STATUS COMMAND_STATUS
+#define WAIT COMMAND_WAIT
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -47,7 +49,7 @@ const OptionSpec option_specs[] = {
      .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
      .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
-    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST, MEMBER(directory),
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT, MEMBER(directory),
      .help = "archive directory; without it, the current one"},
     {"duration", 0, OPTION_DURATION, GENERAL, "TIME", BENCH, MEMBER(duration_ms), .minimum = 100,
      .maximum = MAX_INTERVAL_MS, .help = "measure for so long (10s, and no limit with --endpos)"},
@@ -56,6 +58,14 @@ const OptionSpec option_specs[] = {
              "the current end of its WAL"},
     {"endpos", 'E', OPTION_LSN, GENERAL, "LSN", BENCH, MEMBER(endpos),
      .help = "stop once WAL up to this position is there"},
+    {"watch", 0, OPTION_FLAG, GENERAL, NULL, STATUS, MEMBER(watch),
+     .help = "show it again and again, with a history; into a pipe, as lines"},
+    {"interval", 0, OPTION_DURATION, GENERAL, "TIME", STATUS, MEMBER(interval_ms), .minimum = 100,
+     .maximum = MAX_INTERVAL_MS, .help = "with --watch: time between two looks"},
+    {"lsn", 0, OPTION_LSN, GENERAL, "LSN", WAIT, MEMBER(lsn),
+     .help = "wait until WAL up to this position is durable in the archive"},
+    {"timeout", 0, OPTION_DURATION, GENERAL, "TIME", WAIT, MEMBER(timeout_ms),
+     .maximum = MAX_INTERVAL_MS, .help = "give up after this time; 0 never does"},
     {"slot", 'S', OPTION_TEXT, GENERAL, "NAME", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(slot),
      .help = "physical replication slot"},
     {"endpos", 'E', OPTION_LSN, GENERAL, "LSN", RECEIVE | FRONT, IN_FILE, MEMBER(endpos),
@@ -116,12 +126,14 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY, MEMBER(json),
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | STATUS, MEMBER(json),
      .help = "print the result as one JSON object"},
-    {"version", 'V', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY,
-     MEMBER(version), .help = "show the version and end"},
-    {"help", '?', OPTION_FLAG, GENERAL, NULL, RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY,
-     MEMBER(help), .help = "show this text and end"},
+    {"version", 'V', OPTION_FLAG, GENERAL, NULL,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT, MEMBER(version),
+     .help = "show the version and end"},
+    {"help", '?', OPTION_FLAG, GENERAL, NULL,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT, MEMBER(help),
+     .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
      MEMBER(dbname), .help = "connection string or URI"},
@@ -159,6 +171,8 @@ void options_init(Options *options)
         .http_max_lag_ms = 300 * MS_PER_SECOND,
         .log_format = log_format_choices[0],
         .sink = sink_choices[0],
+        .interval_ms = MS_PER_SECOND,
+        .lsn = LSN_INVALID,
     };
 }
 

@@ -16,6 +16,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define LOOKERS_PATIENCE 10
+#define LOOKERS_PAUSE_US 5000
 
 /* "1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF": proc_locks(5). The inode decides; two
  * filesystems may share its number, which at worst names a process too many. */
@@ -28,7 +32,8 @@ static bool holder_of_line(char *line, uint64_t inode, uint64_t *ret_pid)
         if (*word != '\0')
             words[count++] = word;
     }
-    if (count < 6 || strcmp(words[1], "FLOCK") != 0)
+    /* A shared one belongs to somebody who looks (dirlock_holder). */
+    if (count < 6 || strcmp(words[1], "FLOCK") != 0 || strcmp(words[3], "WRITE") != 0)
         return false;
     const char *number = strrchr(words[5], ':');
     uint64_t found;
@@ -67,10 +72,21 @@ static bool refuse(int fd, const char *archive_path, Error *err)
                            "a directory of its own.");
 }
 
-bool dirlock_directory(const Dir *dir, Error *err)
+/* Locks for us alone. Somebody who only looks is gone in a moment. */
+static int lock_alone(int fd)
 {
     int rc;
-    RETRY_EINTR(rc, flock(dir->fd, LOCK_EX | LOCK_NB));
+    for (int i = 0;; i++) {
+        RETRY_EINTR(rc, flock(fd, LOCK_EX | LOCK_NB));
+        if (rc == 0 || errno != EWOULDBLOCK || i == LOOKERS_PATIENCE || holder_of(fd) != 0)
+            return rc;
+        (void)usleep(LOOKERS_PAUSE_US);
+    }
+}
+
+bool dirlock_directory(const Dir *dir, Error *err)
+{
+    int rc = lock_alone(dir->fd);
     return rc == 0 || errno != EWOULDBLOCK || refuse(dir->fd, dir->path, err);
 }
 
@@ -84,7 +100,7 @@ bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret
     if (fd < 0)
         return error_set_errno(err, ERROR_STORAGE, errno, "could not open lock file \"%s/%s\"",
                                private_dir->path, DIRLOCK_NAME);
-    RETRY_EINTR(rc, flock(fd, LOCK_EX | LOCK_NB));
+    rc = lock_alone(fd);
     if (rc != 0) {
         bool busy = errno == EWOULDBLOCK;
         bool refused = busy ? refuse(fd, archive_path, err)
@@ -95,6 +111,34 @@ bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret
     }
     ret->fd = fd;
     return true;
+}
+
+/* Does somebody hold this one alone? Takes a shared lock for a moment. */
+static bool is_held(int fd)
+{
+    int rc;
+    RETRY_EINTR(rc, flock(fd, LOCK_SH | LOCK_NB));
+    if (rc != 0)
+        return errno == EWOULDBLOCK;
+    RETRY_EINTR(rc, flock(fd, LOCK_UN));
+    return false;
+}
+
+LockHolder dirlock_holder(const Dir *dir, const Dir *private_dir, bool probe)
+{
+    int fds[2] = {dir->fd, -1};
+    LockHolder holder = {.held = false};
+    if (private_dir->fd >= 0)
+        RETRY_EINTR(fds[1], private_dir->files->openat(private_dir->fd, DIRLOCK_NAME,
+                                                       O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0));
+    for (int i = 0; i < 2 && !holder.held; i++) {
+        holder.pid = fds[i] >= 0 ? holder_of(fds[i]) : 0;
+        holder.held = holder.pid != 0;
+    }
+    for (int i = 0; i < 2 && probe && !holder.held; i++)
+        holder.held = fds[i] >= 0 && is_held(fds[i]);
+    file_close(private_dir, fds[1]);
+    return holder;
 }
 
 void dirlock_release(const Dir *private_dir, DirLock *lock)

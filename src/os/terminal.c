@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -23,6 +24,17 @@ bool terminal_is_there(void)
     if (tty < 0)
         return isatty(STDIN_FILENO) != 0;
     (void)close(tty);
+    return true;
+}
+
+bool terminal_shows(TerminalSize *ret)
+{
+    struct winsize size;
+    if (isatty(STDOUT_FILENO) == 0)
+        return false;
+    *ret = (TerminalSize){.columns = 80, .rows = 24};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0)
+        *ret = (TerminalSize){.columns = size.ws_col, .rows = size.ws_row};
     return true;
 }
 

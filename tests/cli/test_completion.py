@@ -50,7 +50,7 @@ def complete(script, tmp_path):
     (["slot", "cr"], ["create"]),
     (["slot", "create", "--if"], ["--if-not-exists"]),
     (["completion", ""], ["bash"]),
-    (["help", "s"], ["slot"]),
+    (["help", "sl"], ["slot"]),
     (["receive", "--on-gap", ""], ["stop", "continue"]),
     (["receive", "--on-gap", "="], ["stop", "continue"]),
     (["receive", "--on-gap", "=", "c"], ["continue"]),
@@ -72,6 +72,9 @@ def complete(script, tmp_path):
     (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
     (["bench", "--sink", "="], ["null", "disk"]),
     (["bench", "--slot"], []),
+    (["sta"], ["status"]),
+    (["status", "--w"], ["--watch"]),
+    (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
@@ -80,7 +83,8 @@ def test_completes(complete, words, expected):
 
 
 def test_all_commands_are_offered(complete):
-    assert complete("") == ["--help", "--version", "receive", "slot", "list", "verify", "bench", "completion", "help"]
+    assert complete("") == ["--help", "--version", "receive", "slot", "status", "wait", "list", "verify", "bench",
+                            "completion", "help"]
 
 
 def test_script_is_clean(script):

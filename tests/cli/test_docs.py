@@ -39,7 +39,7 @@ def test_completion_knows_the_options_of_help(walrx, options, command):
 def test_completion_knows_which_options_take_values(walrx, options):
     script = walrx("completion", "bash").stdout
     cases = {name: short for short, name in re.findall(r"^ *(?:(-.) \| )?(--[a-z-]+)\) words=", script, re.M)}
-    everything = {**options["receive"], **options["slot"], **options["list"], **options["verify"], **options["bench"]}
+    everything = {name: option for command in COMMANDS for name, option in options[command].items()}
     assert cases == {name: short or "" for name, (short, has_value) in everything.items() if has_value}
 
 
@@ -47,7 +47,7 @@ def test_main_manual_names_the_commands(walrx):
     listed = re.search(r"^Commands:\n(.*?)\n\n", walrx("--help").stdout, re.M | re.S)[1]
     commands = re.findall(r"^  ([a-z]+) ", listed, re.M)
     text = (MAN / "walrx.1").read_text()
-    assert {"receive", "slot", "list", "verify", "bench", "completion", "help"} <= set(commands)
+    assert {*COMMANDS, "completion", "help"} <= set(commands)
     for command in commands:
         assert f".It Cm {command}\n" in text, command
         assert (MAN / f"walrx-{command}.1").exists() == (command in COMMANDS)

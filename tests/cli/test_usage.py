@@ -17,7 +17,7 @@ def front(program, tmp_path_factory):
 @pytest.mark.parametrize("args", [["--help"], ["-?"], ["help"], ["help", "receive"], ["receive", "--help"],
                                   ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"],
                                   ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"],
-                                  ["list", "--help"], ["verify", "-?"], ["receive", "-D", "x", "--help"]])
+                                  ["status", "-?"], ["wait", "--help"], ["list", "--help"], ["verify", "-?"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
@@ -31,7 +31,7 @@ def test_help_shows_defaults(walrx):
 
 
 @pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"], ["list", "-V"],
-                                  ["verify", "-V"]])
+                                  ["verify", "-V"], ["status", "-V"], ["wait", "--version"]])
 def test_version(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == ""
@@ -45,7 +45,8 @@ def test_version(walrx, args):
                                   ["receive", "-D", "x", "extra"], ["bench", "extra"], ["bench", "-D", "x"],
                                   ["bench", "--sink=disk"], ["bench", "--synchronous"], ["bench", "--compress=lz4"],
                                   ["bench", "--duration=0"], ["bench", "--duration=soon"], ["bench", "--from=x"],
-                                  ["list", "extra"], ["list", "--nosuch"], ["list", "--host=x"],
+                                  ["status", "extra"], ["status", "--watch", "--json"], ["status", "--interval=1ms"], ["wait"],
+                                  ["wait", "--lsn=5"], ["wait", "--lsn=0/0"], ["wait", "--lsn=0/5", "x"], ["list", "extra"], ["list", "--nosuch"], ["list", "--host=x"],
                                   ["bench", "--sink=tape"], ["bench", "--slot=s"], ["bench", "--config=f"],
                                   ["verify"], ["verify", "-D", "x", "y"], ["verify", "-D", "x", "--jobs=257"],
                                   ["verify", "-D", "x", "--jobs=-1"], ["verify", "-D", "x", "-h", "db"]])
@@ -54,7 +55,7 @@ def test_usage_errors_have_a_hint(walrx, args):
     assert done.returncode == 1 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert lines[0].startswith("walrx: error: ")
-    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| list| verify| bench)? --help" for more information\.', lines[-1])
+    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| status| wait| list| verify| bench)? --help" for more information\.', lines[-1])
 
 
 def test_bench_help_shows_defaults(walrx):

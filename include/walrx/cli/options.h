@@ -22,6 +22,8 @@ typedef enum CommandBit {
     COMMAND_BENCH = 1 << 3,
     COMMAND_VERIFY = 1 << 4,
     COMMAND_LIST = 1 << 5,
+    COMMAND_STATUS = 1 << 6,
+    COMMAND_WAIT = 1 << 7,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -108,6 +110,11 @@ typedef struct Options {
     bool json;
     /* verify */
     uint64_t jobs; /* 0: by the number of cores */
+    /* status, wait */
+    bool watch;
+    uint64_t interval_ms;
+    Lsn lsn;
+    uint64_t timeout_ms; /* 0: none */
 } Options;
 
 extern const OptionSpec option_specs[];

@@ -9,6 +9,9 @@
 #include "walrx/base/error.h"
 #include "walrx/os/files.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #define DIRLOCK_NAME "lock"
 
 typedef struct DirLock {
@@ -22,4 +25,14 @@ bool dirlock_directory(const Dir *dir, Error *err) MUST_CHECK;
 /* Locks the file, made where it is missing. archive_path is for the message. */
 bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret,
                   Error *err) MUST_CHECK;
+typedef struct LockHolder {
+    bool held;
+    uint64_t pid; /* 0: not known, for example in another container */
+} LockHolder;
+
+/* Who holds the locks, for those who only look; private_dir may have fd -1. /proc/locks tells
+ * without touching them, but not about every container: with `probe`, where it tells nothing, a
+ * shared lock is tried for a moment. */
+LockHolder dirlock_holder(const Dir *dir, const Dir *private_dir, bool probe);
+
 void dirlock_release(const Dir *private_dir, DirLock *lock);

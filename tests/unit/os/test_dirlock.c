@@ -8,12 +8,14 @@
 #include "scratch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,6 +122,86 @@ static void a_lock_that_cannot_be_opened_is_a_storage_error(void **state)
     dirlock_release(&dir, &lock);
 }
 
+/* A receiver in another process, until it is told to end. */
+static pid_t hold_elsewhere(int *ret_pipe)
+{
+    int go[2];
+    int ready[2];
+    char byte = 0;
+    assert_int_equal(pipe(go), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        Dir mine;
+        bool ok = dir_open(path, true, fake_files_table(), &mine, &error) &&
+                  dirlock_directory(&mine, &error);
+        (void)close(go[1]);
+        ok = write(ready[1], &byte, 1) == 1 && ok;
+        (void)!read(go[0], &byte, 1);
+        _exit(ok ? 0 : 1);
+    }
+    (void)close(go[0]);
+    (void)close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    *ret_pipe = go[1];
+    return child;
+}
+
+static void who_looks_sees_the_holder_and_takes_nothing(void **state)
+{
+    Dir none = {.fd = -1, .files = fake_files_table()};
+    int pipe_end;
+    int status;
+    (void)state;
+    assert_false(dirlock_holder(&dir, &none, true).held);
+    pid_t child = hold_elsewhere(&pipe_end);
+    for (int probe = 0; probe < 2; probe++) {
+        LockHolder holder = dirlock_holder(&dir, &none, probe == 1);
+        assert_true(holder.held);
+        assert_int_equal(holder.pid, child);
+    }
+    (void)close(pipe_end);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_false(dirlock_holder(&dir, &none, true).held);
+    assert_true(dirlock_directory(&dir, &error));
+}
+
+static void the_lock_file_alone_tells_the_holder_too(void **state)
+{
+    DirLock lock;
+    (void)state;
+    assert_true(dirlock_file(&dir, "/my/archive", &lock, &error));
+    LockHolder holder = dirlock_holder(&dir, &dir, false);
+    assert_true(holder.held);
+    assert_int_equal(holder.pid, getpid());
+    dirlock_release(&dir, &lock);
+    assert_false(dirlock_holder(&dir, &dir, true).held);
+}
+
+/* Somebody who probes holds a shared lock for a moment. */
+static void who_looks_does_not_turn_a_receiver_away(void **state)
+{
+    int ready[2];
+    char byte = 0;
+    (void)state;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        (void)flock(fd, LOCK_SH);
+        (void)!write(ready[1], &byte, 1);
+        (void)usleep(15000);
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_true(dirlock_directory(&dir, &error));
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -128,6 +210,9 @@ int main(void)
         CASE(the_directory_itself_is_locked_without_a_trace),
         CASE(another_process_holds_it_until_it_is_killed),
         CASE(a_lock_that_cannot_be_opened_is_a_storage_error),
+        CASE(who_looks_sees_the_holder_and_takes_nothing),
+        CASE(the_lock_file_alone_tells_the_holder_too),
+        CASE(who_looks_does_not_turn_a_receiver_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

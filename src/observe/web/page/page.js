@@ -66,7 +66,7 @@ function showFacts(status) {
   fact("told", positions.flush_is_reported ? positions.synchronous ? "at once, synchronous" : "yes, the server may forget it" : "no (neither slot nor synchronous)", positions.flush_is_reported ? "" : "odd");
   const streams = status.process.state === "streaming";
   byId("tile-lag").dataset.level = streams ? lagLevel(status) : "bad";
-  setText(byId("lag-more"), streams ? show(at(status, "lag.flushed.bytes"), "bytes") : "at the last contact");
+  setText(byId("lag-more"), streams ? show(at(status, "lag.flushed.bytes"), "bytes") : "as far as is known");
   history_.streaming = streams;
   byId("tile-sign").dataset.level = silentLevel(status);
   byId("tile-disk").dataset.level = diskLevel(status);

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * See status_report.h: a column of names with the figures beside it, and two tables. kB, MB and GB
+ * are powers of 1024, as PostgreSQL counts.
+ */
+#include "status_report.h"
+
+#include "walrx/observe/status_json.h"
+#include "walrx/os/clock.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LABEL_WIDTH 18
+#define NS_PER_US 1000
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+typedef struct Page {
+    FILE *out;
+    const char *end;
+} Page;
+
+const char *status_bytes(uint64_t bytes, char buffer[STATUS_SIZE_TEXT])
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    if (bytes == SNAPSHOT_UNKNOWN) {
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "-");
+        return buffer;
+    }
+    while (value >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
+        value /= 1024;
+        unit++;
+    }
+    (void)snprintf(buffer, STATUS_SIZE_TEXT, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
+    return buffer;
+}
+
+const char *status_time(uint64_t ns, char buffer[STATUS_SIZE_TEXT])
+{
+    uint64_t seconds = ns / NS_PER_SECOND;
+    if (ns == SNAPSHOT_UNKNOWN)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "-");
+    else if (ns == 0)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "0 s");
+    else if (ns < 1000000)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " us", ns / 1000);
+    else if (ns < NS_PER_SECOND)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%.1f ms", (double)ns / 1e6);
+    else if (seconds < 60)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%.1f s", (double)ns / 1e9);
+    else if (seconds < 3600)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " min %" PRIu64 " s", seconds / 60,
+                       seconds % 60);
+    else if (seconds < 86400)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
+                       seconds / 60 % 60);
+    else
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " d %" PRIu64 " h", seconds / 86400,
+                       seconds / 3600 % 24);
+    return buffer;
+}
+
+static void begin(const Page *page, const char *label)
+{
+    (void)fprintf(page->out, "%-*s", LABEL_WIDTH, label);
+}
+
+static void end(const Page *page)
+{
+    (void)fputs(page->end, page->out);
+}
+
+static const char *time_text(PgTime time, char buffer[CLOCK_TEXT_SIZE])
+{
+    if (time == PG_TIME_NONE)
+        return "-";
+    (void)clock_pg_text(time, buffer);
+    char *point = strchr(buffer, '.');
+    if (point != NULL)
+        (void)snprintf(point, CLOCK_TEXT_SIZE - (size_t)(point - buffer), "Z");
+    return buffer;
+}
+
+static const char *lsn_text(Lsn lsn, char buffer[LSN_TEXT_SIZE])
+{
+    return lsn == LSN_INVALID ? "-" : lsn_format(lsn, buffer);
+}
+
+static const char *since_text(PgTime time, char buffer[STATUS_SIZE_TEXT])
+{
+    PgTime now = clock_pg_time();
+    return status_time(time != PG_TIME_NONE && now > time ? (uint64_t)(now - time) * NS_PER_US : 0,
+                       buffer);
+}
+
+static const char *state_word(ReceiverState state)
+{
+    switch (state) {
+    case RECEIVER_STARTING:
+        return "starting";
+    case RECEIVER_STREAMING:
+        return "streaming";
+    case RECEIVER_RESTARTING:
+        return "restarting: waits for the server, or connects";
+    case RECEIVER_STOPPING:
+        return "stopping";
+    case RECEIVER_STOPPED:
+        return "stopped";
+    }
+    return "-";
+}
+
+static void print_running(const Page *page, const Look *look)
+{
+    const Snapshot *snapshot = &look->snapshot;
+    char time[CLOCK_TEXT_SIZE];
+    char text[STATUS_SIZE_TEXT];
+    begin(page, "receiver");
+    (void)fputs("running", page->out);
+    if (look->pid != 0)
+        (void)fprintf(page->out, ", process %" PRIu64, look->pid);
+    if (!look->is_its_own) {
+        (void)fputs("; it has not told its state yet", page->out);
+        end(page);
+        return;
+    }
+    (void)fprintf(page->out, ", walrx %s, since %s (%s)", snapshot->version,
+                  time_text(snapshot->started, time), since_text(snapshot->started, text));
+    end(page);
+    if (!look->stale)
+        return;
+    begin(page, "WARNING");
+    (void)fprintf(page->out, "the receiver has not written its state for %s",
+                  status_time(look->age_ns / NS_PER_SECOND * NS_PER_SECOND, text));
+    end(page);
+}
+
+static void print_dead(const Page *page, const Look *look)
+{
+    const Snapshot *snapshot = &look->snapshot;
+    char time[CLOCK_TEXT_SIZE];
+    char text[STATUS_SIZE_TEXT];
+    begin(page, "receiver");
+    (void)fputs("NOT RUNNING", page->out);
+    if (look->has_state && snapshot->stopped != PG_TIME_NONE)
+        (void)fprintf(page->out, ": ended %s (%s ago) with exit status %d",
+                      time_text(snapshot->stopped, time), since_text(snapshot->stopped, text),
+                      snapshot->exit_status);
+    else if (look->has_state)
+        (void)fprintf(page->out, ": it was killed; last seen %s (%s ago)",
+                      time_text(snapshot->at, time), since_text(snapshot->at, text));
+    end(page);
+}
+
+static void print_state(const Page *page, const Snapshot *snapshot)
+{
+    char time[CLOCK_TEXT_SIZE];
+    char text[STATUS_SIZE_TEXT];
+    begin(page, "state");
+    (void)fprintf(page->out, "%s, since %s (%s)", state_word(snapshot->state),
+                  time_text(snapshot->state_since, time), since_text(snapshot->state_since, text));
+    if (snapshot->held_by != HOLD_NONE)
+        (void)fprintf(page->out, ", held up by %s",
+                      snapshot->held_by == HOLD_DISK ? "the disk" : "compression");
+    end(page);
+}
+
+static void print_server(const Page *page, const Snapshot *snapshot)
+{
+    const TelemetrySession *session = &snapshot->session;
+    char lsn[LSN_TEXT_SIZE];
+    char text[STATUS_SIZE_TEXT];
+    begin(page, "server");
+    if (session->host[0] == '\0')
+        (void)fprintf(page->out, "not connected yet");
+    else
+        (void)fprintf(page->out, "%s:%s, PostgreSQL %d.%d, system identifier %" PRIu64,
+                      session->host, session->port, session->server_version / 10000,
+                      session->server_version % 10000, session->system_identifier);
+    end(page);
+    begin(page, "slot");
+    (void)fprintf(page->out, "%s%s", session->slot[0] != '\0' ? session->slot : "none",
+                  session->synchronous      ? ", synchronous"
+                  : session->flush_reported ? ""
+                                            : "; durable WAL is not reported");
+    end(page);
+    begin(page, "server's end");
+    (void)fprintf(page->out, "%s on timeline %" PRIu32 ", newest message %s ago",
+                  lsn_text(snapshot->server_end, lsn), snapshot->timeline,
+                  snapshot->last_message_at == PG_TIME_NONE
+                      ? "-"
+                      : since_text(snapshot->last_message_at, text));
+    end(page);
+}
+
+static void print_stages(const Page *page, const Snapshot *snapshot)
+{
+    static const char *const names[LAG_STAGE_COUNT] = {"received", "written", "flushed",
+                                                       "archived"};
+    char lsn[LSN_TEXT_SIZE];
+    char bytes[STATUS_SIZE_TEXT];
+    char time[STATUS_SIZE_TEXT];
+    end(page);
+    begin(page, "");
+    (void)fprintf(page->out, "%-18s %12s %14s", "position", "behind", "for");
+    end(page);
+    for (int stage = 0; stage < LAG_STAGE_COUNT; stage++) {
+        const StageLag *lag = &snapshot->lag[stage];
+        begin(page, names[stage]);
+        (void)fprintf(page->out, "%-18s %12s %14s", lsn_text(lag->lsn, lsn),
+                      status_bytes(lag->bytes, bytes), status_time(lag->ns, time));
+        end(page);
+    }
+    begin(page, "reported durable");
+    (void)fprintf(page->out, "%s", lsn_text(snapshot->reported_flush, lsn));
+    end(page);
+}
+
+static const char *rate_text(uint64_t rate, char buffer[STATUS_SIZE_TEXT])
+{
+    char bytes[STATUS_SIZE_TEXT];
+    if (rate == SNAPSHOT_UNKNOWN)
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "-");
+    else
+        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%.24s/s", status_bytes(rate, bytes));
+    return buffer;
+}
+
+static void print_rates(const Page *page, const Rates *rates)
+{
+    static const char *const names[RATE_WINDOW_COUNT] = {"  last second", "  last minute",
+                                                         "  last 10 minutes"};
+    char text[2][STATUS_SIZE_TEXT];
+    end(page);
+    begin(page, "rate");
+    (void)fprintf(page->out, "%-18s %12s", "received", "generated");
+    end(page);
+    for (int window = 0; window < RATE_WINDOW_COUNT; window++) {
+        begin(page, names[window]);
+        (void)fprintf(page->out, "%-18s %12s", rate_text(rates->received[window], text[0]),
+                      rate_text(rates->generated[window], text[1]));
+        end(page);
+    }
+    if (rates->catch_up_ms == SNAPSHOT_UNKNOWN || rates->catch_up_ms == 0)
+        return;
+    begin(page, "caught up in");
+    (void)fputs(rates->catch_up_ms > UINT64_MAX / 1000000
+                    ? "-"
+                    : status_time(rates->catch_up_ms * 1000000, text[0]),
+                page->out);
+    end(page);
+}
+
+static void print_latencies(const Page *page, const Snapshot *snapshot)
+{
+    static const char *const names[LATENCY_KIND_COUNT] = {"  sync", "  write", "  receive to flush",
+                                                          "  flush to report", "  compress"};
+    char text[5][STATUS_SIZE_TEXT];
+    end(page);
+    begin(page, "time for");
+    (void)fprintf(page->out, "%-10s %10s %10s %10s %10s %10s", "count", "p50", "p90", "p99",
+                  "p99.9", "max");
+    end(page);
+    for (int kind = 0; kind < LATENCY_KIND_COUNT; kind++) {
+        const LatencySummary *latency = &snapshot->latency[kind];
+        if (latency->count == 0)
+            continue;
+        begin(page, names[kind]);
+        (void)fprintf(page->out, "%-10" PRIu64 " %10s %10s %10s %10s %10s", latency->count,
+                      status_time(latency->p50_ns, text[0]), status_time(latency->p90_ns, text[1]),
+                      status_time(latency->p99_ns, text[2]), status_time(latency->p999_ns, text[3]),
+                      status_time(latency->max_ns, text[4]));
+        end(page);
+    }
+}
+
+static void print_clock(const Page *page, const Snapshot *snapshot)
+{
+    char text[2][STATUS_SIZE_TEXT];
+    if (!snapshot->clock_known)
+        return;
+    bool behind = snapshot->clock_offset_us < 0;
+    uint64_t offset_us =
+        behind ? 0 - (uint64_t)snapshot->clock_offset_us : (uint64_t)snapshot->clock_offset_us;
+    begin(page, "server's clock");
+    (void)fprintf(page->out, "%s %s ours", status_time(offset_us * NS_PER_US, text[0]),
+                  behind ? "behind" : "ahead of");
+    if (snapshot->clock_bounded)
+        (void)fprintf(page->out, ", give or take %s",
+                      status_time(snapshot->clock_error_us * NS_PER_US, text[1]));
+    end(page);
+}
+
+static void print_archive(const Page *page, const Snapshot *snapshot)
+{
+    char text[3][STATUS_SIZE_TEXT];
+    char lsn[2][LSN_TEXT_SIZE];
+    end(page);
+    begin(page, "segments");
+    (void)fprintf(page->out, "%" PRIu64 " completed, %s of WAL received",
+                  snapshot->segments_completed, status_bytes(snapshot->bytes, text[0]));
+    end(page);
+    if (snapshot->segments_compressed > 0 || snapshot->queued_segments > 0) {
+        begin(page, "compressed");
+        (void)fprintf(page->out, "%" PRIu64 ", %s to %s; %" PRIu64 " waiting",
+                      snapshot->segments_compressed, status_bytes(snapshot->compressed_in, text[0]),
+                      status_bytes(snapshot->compressed_out, text[1]), snapshot->queued_segments);
+        end(page);
+    }
+    if (snapshot->verify != VERIFY_OFF) {
+        begin(page, "verified");
+        (void)fprintf(page->out, "%" PRIu64 " records, ", snapshot->checks.records);
+        if (snapshot->checks.faults == 0)
+            (void)fputs("no damage", page->out);
+        else
+            (void)fprintf(page->out, "DAMAGE at %" PRIu64 " place%s, the latest at %s",
+                          snapshot->checks.faults, snapshot->checks.faults == 1 ? "" : "s",
+                          lsn_text(snapshot->checks.latest_fault, lsn[0]));
+        end(page);
+    }
+    if (snapshot->gaps > 0) {
+        begin(page, "GAPS");
+        (void)fprintf(page->out, "%" PRIu64 " recorded, the newest from %s to %s", snapshot->gaps,
+                      lsn_text(snapshot->newest_gap_start, lsn[0]),
+                      lsn_text(snapshot->newest_gap_end, lsn[1]));
+        end(page);
+    }
+    if (snapshot->quarantined > 0) {
+        begin(page, "QUARANTINE");
+        (void)fprintf(page->out, "%" PRIu64 " file%s in .walrx/quarantine", snapshot->quarantined,
+                      snapshot->quarantined == 1 ? "" : "s");
+        end(page);
+    }
+    begin(page, "free disk space");
+    (void)fputs(status_bytes(snapshot->free_bytes, text[2]), page->out);
+    end(page);
+}
+
+static void print_failure(const Page *page, const TelemetryFailure *failure)
+{
+    char time[CLOCK_TEXT_SIZE];
+    if (!failure->any)
+        return;
+    end(page);
+    begin(page, "last error");
+    (void)fprintf(page->out, "%s: %s", time_text(failure->at, time), failure->error.message);
+    end(page);
+    if (failure->error.detail[0] != '\0') {
+        begin(page, "  detail");
+        (void)fputs(failure->error.detail, page->out);
+        end(page);
+    }
+    if (failure->error.hint[0] != '\0') {
+        begin(page, "  hint");
+        (void)fputs(failure->error.hint, page->out);
+        end(page);
+    }
+}
+
+static void print_snapshot(const Page *page, const Snapshot *snapshot)
+{
+    print_state(page, snapshot);
+    print_server(page, snapshot);
+    print_stages(page, snapshot);
+    print_rates(page, &snapshot->rates);
+    print_latencies(page, snapshot);
+    print_clock(page, snapshot);
+    print_archive(page, snapshot);
+}
+
+void status_print(FILE *out, const char *directory, const Look *look, const char *line_end)
+{
+    Page page = {.out = out, .end = line_end};
+    if (look->running)
+        print_running(&page, look);
+    else
+        print_dead(&page, look);
+    begin(&page, "archive");
+    (void)fputs(directory, out);
+    end(&page);
+    if (look->unusable.class != ERROR_NONE) {
+        begin(&page, "WARNING");
+        (void)fputs(look->unusable.message, out);
+        end(&page);
+    }
+    if (look->is_its_own)
+        print_snapshot(&page, &look->snapshot);
+    else if (look->has_state && !look->running)
+        print_stages(&page, &look->snapshot);
+    if (look->has_state && (look->is_its_own || !look->running))
+        print_failure(&page, &look->snapshot.failure);
+}
+
+void status_print_line(FILE *out, const Look *look)
+{
+    const Snapshot *snapshot = &look->snapshot;
+    char time[CLOCK_TEXT_SIZE];
+    char lsn[LSN_TEXT_SIZE];
+    char text[3][STATUS_SIZE_TEXT];
+    (void)fprintf(out, "%s  ", time_text(clock_pg_time(), time));
+    if (!look->running)
+        (void)fputs("NOT RUNNING", out);
+    else if (!look->is_its_own)
+        (void)fputs("starting", out);
+    else
+        (void)fprintf(out, "%s  flushed %s  behind %s  for %s  receiving %s",
+                      look->stale                              ? "STALE"
+                      : snapshot->state == RECEIVER_RESTARTING ? "restarting"
+                                                               : state_word(snapshot->state),
+                      lsn_text(snapshot->lag[LAG_FLUSHED].lsn, lsn),
+                      status_bytes(snapshot->lag[LAG_FLUSHED].bytes, text[0]),
+                      status_time(snapshot->lag[LAG_FLUSHED].ns, text[1]),
+                      rate_text(snapshot->rates.received[RATE_SECOND], text[2]));
+    (void)fputc('\n', out);
+}
+
+bool status_print_json(FILE *out, const Look *look, Error *err)
+{
+    json_t *object = json_pack(
+        "{s:i, s:b, s:o, s:o, s:b, s:o}", "format_version", STATUS_FORMAT_VERSION, "running",
+        look->running, "pid", look->pid != 0 ? json_integer((json_int_t)look->pid) : json_null(),
+        "state_age_seconds", look->has_state ? json_real((double)look->age_ns / 1e9) : json_null(),
+        "stale", look->stale, "receiver",
+        look->has_state && (look->is_its_own || !look->running) ? status_json_make(&look->snapshot)
+                                                                : json_null());
+    if (object == NULL)
+        return error_set(err, ERROR_MEMORY, "could not build the JSON of the state");
+    (void)json_dumpf(object, out, STATUS_JSON_FLAGS);
+    (void)fputc('\n', out);
+    json_decref(object);
+    return true;
+}
