@@ -96,7 +96,7 @@ typedef struct Options {
     bool report_apply;
     uint64_t memory;
     uint64_t compress_workers; /* 0: by the number of cores */
-    const char *http; /* address to serve HTTP at; NULL: nowhere */
+    const char *http;          /* address to serve HTTP at; NULL: nowhere */
     const char *http_token_file;
     const char *http_cert;
     const char *http_key;
