@@ -325,7 +325,7 @@ static void free_server(HttpServer *server)
 
 bool http_open(const HttpOptions *options, HttpServer **ret, Error *err)
 {
-    int fd;
+    int fd = -1;
     HttpServer *server = calloc(1, sizeof(*server));
     if (server == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory for the HTTP server");
