@@ -240,6 +240,8 @@ static void *serve(void *context)
 
 /* ---- begin and end ---- */
 
+static void keep_problem(void *cls, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
+
 static void keep_problem(void *cls, const char *format, va_list arguments)
 {
     HttpServer *server = cls;
