@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define STATUS_NOT_RUNNING 3
-#define GRAPH_LABEL 18
+#define GRAPH_LABEL 20
 #define GRAPH_FIGURE 26
 
 typedef struct Watch {

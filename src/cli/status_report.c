@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LABEL_WIDTH 18
+#define LABEL_WIDTH 20
 #define NS_PER_US 1000
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -72,6 +72,30 @@ static void end(const Page *page)
     (void)fputs(page->end, page->out);
 }
 
+/* Of a control character, also of those that UTF-8 has in two bytes; 0: it is none. */
+static size_t control_length(const char *text)
+{
+    unsigned char first = (unsigned char)text[0];
+    unsigned char second = (unsigned char)text[1];
+    if (first == 0xC2 && second >= 0x80 && second < 0xA0)
+        return 2;
+    return first < 0x20 || first == 0x7F ? 1 : 0;
+}
+
+/* Servers and whoever may write the state file choose these: nothing in it reaches a terminal as a
+ * command, and lines stay lines. */
+static void put_text(const Page *page, const char *text)
+{
+    bool blank = false;
+    while (*text != '\0') {
+        size_t length = control_length(text);
+        if (length == 0 || !blank)
+            (void)fputc(length > 0 ? ' ' : *text, page->out);
+        blank = length > 0;
+        text += length > 0 ? length : 1;
+    }
+}
+
 static const char *time_text(PgTime time, char buffer[CLOCK_TEXT_SIZE])
 {
     if (time == PG_TIME_NONE)
@@ -126,8 +150,10 @@ static void print_running(const Page *page, const Look *look)
         end(page);
         return;
     }
-    (void)fprintf(page->out, ", walrx %s, since %s (%s)", snapshot->version,
-                  time_text(snapshot->started, time), since_text(snapshot->started, text));
+    (void)fputs(", walrx ", page->out);
+    put_text(page, snapshot->version);
+    (void)fprintf(page->out, ", since %s (%s)", time_text(snapshot->started, time),
+                  since_text(snapshot->started, text));
     end(page);
     if (!look->stale)
         return;
@@ -173,18 +199,21 @@ static void print_server(const Page *page, const Snapshot *snapshot)
     char lsn[LSN_TEXT_SIZE];
     char text[STATUS_SIZE_TEXT];
     begin(page, "server");
-    if (session->host[0] == '\0')
-        (void)fprintf(page->out, "not connected yet");
-    else
-        (void)fprintf(page->out, "%s:%s, PostgreSQL %d.%d, system identifier %" PRIu64,
-                      session->host, session->port, session->server_version / 10000,
-                      session->server_version % 10000, session->system_identifier);
+    put_text(page, session->host[0] != '\0' ? session->host : "not connected yet");
+    if (session->host[0] != '\0') {
+        (void)fputc(':', page->out);
+        put_text(page, session->port);
+        (void)fprintf(page->out, ", PostgreSQL %d.%d, system identifier %" PRIu64,
+                      session->server_version / 10000, session->server_version % 10000,
+                      session->system_identifier);
+    }
     end(page);
     begin(page, "slot");
-    (void)fprintf(page->out, "%s%s", session->slot[0] != '\0' ? session->slot : "none",
-                  session->synchronous      ? ", synchronous"
-                  : session->flush_reported ? ""
-                                            : "; durable WAL is not reported");
+    put_text(page, session->slot[0] != '\0' ? session->slot : "none");
+    if (session->synchronous)
+        (void)fputs(", synchronous", page->out);
+    else if (!session->flush_reported)
+        (void)fputs("; durable WAL is not reported", page->out);
     end(page);
     begin(page, "server's end");
     (void)fprintf(page->out, "%s on timeline %" PRIu32 ", newest message %s ago",
@@ -345,16 +374,17 @@ static void print_failure(const Page *page, const TelemetryFailure *failure)
         return;
     end(page);
     begin(page, "last error");
-    (void)fprintf(page->out, "%s: %s", time_text(failure->at, time), failure->error.message);
+    (void)fprintf(page->out, "%s: ", time_text(failure->at, time));
+    put_text(page, failure->error.message);
     end(page);
     if (failure->error.detail[0] != '\0') {
         begin(page, "  detail");
-        (void)fputs(failure->error.detail, page->out);
+        put_text(page, failure->error.detail);
         end(page);
     }
     if (failure->error.hint[0] != '\0') {
         begin(page, "  hint");
-        (void)fputs(failure->error.hint, page->out);
+        put_text(page, failure->error.hint);
         end(page);
     }
 }
@@ -378,11 +408,11 @@ void status_print(FILE *out, const char *directory, const Look *look, const char
     else
         print_dead(&page, look);
     begin(&page, "archive");
-    (void)fputs(directory, out);
+    put_text(&page, directory);
     end(&page);
     if (look->unusable.class != ERROR_NONE) {
         begin(&page, "WARNING");
-        (void)fputs(look->unusable.message, out);
+        put_text(&page, look->unusable.message);
         end(&page);
     }
     if (look->is_its_own)

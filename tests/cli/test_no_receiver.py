@@ -5,6 +5,8 @@ import fcntl
 import json
 import os
 
+from conftest import TREE
+
 
 def test_status_of_no_directory(walrx, tmp_path):
     done = walrx("status", "-D", tmp_path / "nosuch")
@@ -14,7 +16,7 @@ def test_status_of_no_directory(walrx, tmp_path):
 def test_status_of_a_directory_without_state(walrx, tmp_path):
     for args in ([], ["-D", tmp_path]):
         done = walrx("status", *args, cwd=tmp_path)
-        assert done.returncode == 3 and done.stdout.startswith("receiver          NOT RUNNING\n"), done
+        assert done.returncode == 3 and done.stdout.startswith("receiver            NOT RUNNING\n"), done
     done = walrx("status", "-D", tmp_path, "--json")
     assert done.returncode == 3
     assert json.loads(done.stdout) == {"format_version": 1, "running": False, "pid": None,
@@ -39,6 +41,16 @@ def test_damaged_states_are_told(walrx, tmp_path):
         done = walrx("status", "-D", tmp_path)
         assert done.returncode == 3 and "state.json\" cannot be used: " in done.stdout, (text[:20], done)
         assert walrx("status", "-D", tmp_path, "--json").returncode == 3
+
+
+def test_what_a_state_says_does_not_command_the_terminal(walrx, tmp_path):
+    seed = json.loads((TREE / "tests" / "fuzz" / "corpus" / "status" / "seed-stopped").read_text())
+    seed["last_error"].update(message="a\n\t\x1b[2Jb\x7f\x9bc\u20ac", hint=None)
+    (tmp_path / ".walrx").mkdir()
+    (tmp_path / ".walrx" / "state.json").write_text(json.dumps(seed))
+    done = walrx("status", "-D", tmp_path)
+    assert done.returncode == 3 and "Z: a [2Jb c\u20ac\n" in done.stdout, done
+    assert "NOT RUNNING: ended 2026-03-01T12:00:00Z" in done.stdout and "with exit status 2" in done.stdout
 
 
 def test_wait_where_nothing_is(walrx, tmp_path):

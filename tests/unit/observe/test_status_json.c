@@ -53,44 +53,52 @@ static void fill_monitor(Snapshot *ret)
     monitor->max_walsenders = 46;
 }
 
+static uint64_t last_value = 1000;
+
+static uint64_t next_value(void)
+{
+    return last_value++;
+}
+
 /* No two values are alike where they could be mistaken for each other. */
 static void fill_figures(Snapshot *ret)
 {
-    uint64_t next = 1000;
     for (int i = 0; i < LAG_STAGE_COUNT; i++)
-        ret->lag[i] = (StageLag){.lsn = next++, .bytes = next++, .ns = next++ * 1000000007};
+        ret->lag[i] =
+            (StageLag){.lsn = next_value(), .bytes = next_value(), .ns = next_value() * 1000000007};
     for (int i = 0; i < RATE_WINDOW_COUNT; i++) {
-        ret->rates.received[i] = next++;
-        ret->rates.generated[i] = next++;
+        ret->rates.received[i] = next_value();
+        ret->rates.generated[i] = next_value();
     }
-    ret->rates.catch_up_ms = next++;
+    ret->rates.catch_up_ms = next_value();
     for (int i = 0; i < LATENCY_KIND_COUNT; i++) {
-        ret->latency[i] = (LatencySummary){.count = next++,
-                                           .sum_ns = next++,
-                                           .p50_ns = next++,
-                                           .p90_ns = next++,
-                                           .p99_ns = next++,
-                                           .p999_ns = next++,
-                                           .max_ns = next++};
+        ret->latency[i] = (LatencySummary){.count = next_value(),
+                                           .sum_ns = next_value(),
+                                           .p50_ns = next_value(),
+                                           .p90_ns = next_value(),
+                                           .p99_ns = next_value(),
+                                           .p999_ns = next_value(),
+                                           .max_ns = next_value()};
     }
-    ret->bytes = next++;
-    ret->bytes_written = next++;
-    ret->messages = next++;
-    ret->statuses = next++;
-    ret->streams = next++;
-    ret->failures = next++;
-    ret->segments_completed = next++;
-    ret->segments_compressed = next++;
-    ret->compressed_in = next++;
-    ret->compressed_out = next++;
-    ret->queued_segments = next++;
-    ret->checks = (CheckCounts){.records = next++, .faults = next++, .latest_fault = next++};
-    ret->gaps = next++;
-    ret->newest_gap_start = next++;
-    ret->newest_gap_end = next++;
-    ret->quarantined = next++;
-    ret->free_bytes = next++;
-    ret->min_free_bytes = next++;
+    ret->bytes = next_value();
+    ret->bytes_written = next_value();
+    ret->messages = next_value();
+    ret->statuses = next_value();
+    ret->streams = next_value();
+    ret->failures = next_value();
+    ret->segments_completed = next_value();
+    ret->segments_compressed = next_value();
+    ret->compressed_in = next_value();
+    ret->compressed_out = next_value();
+    ret->queued_segments = next_value();
+    ret->checks = (CheckCounts){
+        .records = next_value(), .faults = next_value(), .latest_fault = next_value()};
+    ret->gaps = next_value();
+    ret->newest_gap_start = next_value();
+    ret->newest_gap_end = next_value();
+    ret->quarantined = next_value();
+    ret->free_bytes = next_value();
+    ret->min_free_bytes = next_value();
 }
 
 static void fill(Snapshot *ret)
