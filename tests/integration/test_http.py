@@ -82,6 +82,11 @@ def test_status_metrics_and_health_follow_the_stream(world, walrx, prometheus):
                            check=False)
     assert (check.returncode, check.stdout + check.stderr) == (0, "")
 
+    status, headers, text = get(it.http, "/")
+    assert status == 200 and "<html" in text and "unsafe" not in headers["Content-Security-Policy"]
+    assert get(it.http, "/", {"If-None-Match": headers["ETag"]})[0] == 304
+    assert get(it.http, "/status", method="HEAD")[2] == ""
+
     server.kill9()
     wait_until(lambda: get(it.http, "/readyz")[0] == 503, "not ready", 15)
     for path in ("/healthz", "/readyz"):
