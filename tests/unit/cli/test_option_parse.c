@@ -104,6 +104,22 @@ static void options_of_bench_are_taken(void **state)
     assert_int_equal(options.duration_ms, 0);
 }
 
+static void options_of_status_and_wait_are_taken(void **state)
+{
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    assert_true(parse(COMMAND_STATUS, "-D /a --watch --interval=500ms", &line, &options, &error));
+    assert_true(options.watch);
+    assert_int_equal(options.interval_ms, 500);
+    assert_true(parse(COMMAND_STATUS, "", &line, &options, &error));
+    assert_int_equal(options.interval_ms, 1000);
+    assert_true(parse(COMMAND_WAIT, "--lsn=1/5 --timeout=2min", &line, &options, &error));
+    assert_true(options.lsn == ((Lsn)1 << 32 | 5));
+    assert_int_equal(options.timeout_ms, 120000);
+}
+
 static void options_of_verify_are_taken(void **state)
 {
     Line line;
@@ -296,6 +312,9 @@ static const Refusal refusals[] = {
     {COMMAND_VERIFY, "", "no archive directory specified", true},
     {COMMAND_VERIFY, "-D x -j 257", "--jobs must be in range 0..256", true},
     {COMMAND_VERIFY, "-D x -h db", "unrecognized option \"-h\"", true},
+    {COMMAND_STATUS, "--watch --json", "cannot use --watch together with --json", true},
+    {COMMAND_STATUS, "--interval=1ms", "--interval must be in range 100ms..2147483s", true},
+    {COMMAND_WAIT, "", "no position to wait for specified using --lsn", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},
@@ -420,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_of_pg_receivewal_is_taken),
         cmocka_unit_test(options_of_bench_are_taken),
+        cmocka_unit_test(options_of_status_and_wait_are_taken),
         cmocka_unit_test(options_of_verify_are_taken),
         cmocka_unit_test(options_of_walrx_are_taken),
         cmocka_unit_test(defaults_are_those_of_the_manual),
