@@ -118,3 +118,19 @@ uint64_t histogram_percentile(const Histogram *histogram, unsigned per_mille)
         return min;
     return value < max ? value : max;
 }
+
+void histogram_cumulate(const Histogram *histogram, const uint64_t *bounds, size_t count,
+                        uint64_t *ret)
+{
+    uint64_t seen = 0;
+    size_t bucket = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert(i == 0 || bounds[i] > bounds[i - 1]);
+        for (; bucket < HISTOGRAM_BUCKETS && bucket_value(bucket) <= bounds[i]; bucket++)
+            seen += load(&histogram->buckets[bucket]);
+        ret[i] = seen;
+    }
+    for (; bucket < HISTOGRAM_BUCKETS; bucket++)
+        seen += load(&histogram->buckets[bucket]);
+    ret[count] = seen;
+}

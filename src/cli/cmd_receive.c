@@ -144,9 +144,16 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
 {
     Telemetry *telemetry = NULL;
     Observer *observer = NULL;
+    Web *web = NULL;
     Error error;
     if (!open_watch(options, &telemetry, &observer, &error)) {
         log_error(LOG_ERROR, NULL, &error);
+        return 1;
+    }
+    if (!receive_web_open(options, observer, telemetry, &web, &error)) {
+        log_error(LOG_ERROR, NULL, &error);
+        observer_close(observer);
+        telemetry_close(telemetry);
         return 1;
     }
     ReceiverOptions receiver = {
@@ -172,6 +179,7 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .watch = observer_watch(observer),
     };
     int status = receiver_run(&receiver, control);
+    web_close(web);
     observer_close(observer);
     telemetry_close(telemetry);
     return status;

@@ -7,6 +7,7 @@
 #include "walrx/cli/option_parse.h"
 
 #include "walrx/cli/option_value.h"
+#include "walrx/observe/http_address.h"
 #include "walrx/proto/command.h"
 
 #include <assert.h>
@@ -177,6 +178,23 @@ bool options_parse(CommandBit command, int argc, char **argv, Options *options, 
     return true;
 }
 
+static bool check_http(CommandBit command, const Options *options, Error *err)
+{
+    HttpAddress address;
+    const char *needs_http = NULL;
+    if (options->http_token_file != NULL)
+        needs_http = "http-token-file";
+    else if (options->http_cert != NULL)
+        needs_http = "http-cert";
+    else if (options->http_key != NULL)
+        needs_http = "http-key";
+    if (options->http == NULL && needs_http != NULL)
+        return options_refuse(command, err, "--%s needs --http", needs_http);
+    if ((options->http_cert == NULL) != (options->http_key == NULL))
+        return options_refuse(command, err, "--http-cert and --http-key need each other");
+    return options->http == NULL || http_address_parse(options->http, &address, err);
+}
+
 static bool check_receive(CommandBit command, const Options *options, Error *err)
 {
     if (options->drop_slot && options->create_slot)
@@ -194,7 +212,7 @@ static bool check_receive(CommandBit command, const Options *options, Error *err
         return options_refuse(command, err, "no target directory specified");
     if (command == COMMAND_FRONT && options->compress.method == WAL_ZSTD)
         return error_set(err, ERROR_USAGE, "compression with ZSTD is not yet supported");
-    return true;
+    return check_http(command, options, err);
 }
 
 static bool check_bench(const Options *options, Error *err)

@@ -56,6 +56,8 @@ struct Observer {
     bool moved;           /* it differed from the one before */
     bool failed;          /* the last state could not be written */
     RateTrack track;
+    bool noted;
+    Snapshot last; /* that events were taken from */
     /* under `lock` */
     pthread_mutex_t lock;
     Store *store;
@@ -63,6 +65,7 @@ struct Observer {
     Facts facts;
     Rates rates;
     History history;
+    EventLog events;
     MonitorView monitor;
     PgTime stopped;
     int exit_status;
@@ -146,6 +149,13 @@ size_t observer_history(Observer *observer, HistoryPoint *ret, size_t capacity)
     return count;
 }
 
+void observer_events(Observer *observer, EventLog *ret)
+{
+    (void)pthread_mutex_lock(&observer->lock);
+    *ret = observer->events;
+    (void)pthread_mutex_unlock(&observer->lock);
+}
+
 void observer_set_monitor(Observer *observer, const MonitorView *view)
 {
     (void)pthread_mutex_lock(&observer->lock);
@@ -215,7 +225,10 @@ static void observe(Observer *observer)
     observer_snapshot(observer, &snapshot);
     (void)pthread_mutex_lock(&observer->lock);
     history_add(&observer->history, &snapshot, tells_its_end(&moment));
+    events_note(&observer->events, observer->noted ? &observer->last : NULL, &snapshot);
     (void)pthread_mutex_unlock(&observer->lock);
+    observer->last = snapshot;
+    observer->noted = true;
     write_state(observer, &snapshot);
     observer->moved = differs(&observer->seen, &moment);
     observer->seen = moment;
@@ -344,6 +357,7 @@ bool observer_open(const ObserverOptions *options, Observer **ret, Error *err)
     observer->exit_status = EXIT_STATUS_NONE;
     rates_init(&observer->track);
     history_init(&observer->history);
+    events_init(&observer->events);
     (void)pthread_mutex_init(&observer->lock, NULL);
     (void)pthread_mutex_init(&observer->disk, NULL);
     int rc = pthread_create(&observer->thread, NULL, observer_main, observer);

@@ -30,6 +30,7 @@ WRAPPED = {
     "zstd": "codec",
     "libdeflate": "codec",
     "igzip": "codec",
+    "microhttpd": "observe",
     "isa-l": "codec",
 }
 

@@ -6,8 +6,10 @@
 
 # Compiler and build.
 packages_build=(gcc libc6-dev meson ninja-build pkgconf)
-# What walrx links: server protocol, codecs, file of options, JSON, messages to systemd.
-packages_libraries=(libpq-dev zlib1g-dev libisal-dev libdeflate-dev liblz4-dev libzstd-dev libinih-dev libjansson-dev libsystemd-dev)
+# What walrx links: server protocol, codecs, file of options, JSON, messages to systemd, HTTP; and the
+# charting library that is put into the page.
+packages_libraries=(libpq-dev zlib1g-dev libisal-dev libdeflate-dev liblz4-dev libzstd-dev libinih-dev libjansson-dev libsystemd-dev
+  libmicrohttpd-dev libjs-chart.js)
 # Servers and client programs (pg_basebackup, pg_receivewal, pg_waldump, pgbench).
 packages_postgres=(postgresql-15 postgresql-client-15)
 # The command line tools that archives are checked with.
@@ -16,11 +18,12 @@ packages_codecs=(gzip lz4 zstd)
 packages_unit=(libcmocka-dev clang libclang-rt-14-dev)
 # Lint: formatting, static analysis, man pages.
 packages_lint=(clang-format-14 cppcheck mandoc)
-# Tests of the command line and against servers: pytest, TLS certificates, networks of their own; for PostgreSQL's own test of
-# pg_receivewal perl and its source. That, Barman, and servers of other major versions the tests fetch and
-# unpack themselves, without installing them; Barman needs the three from rsync on.
+# Tests of the command line and against servers: pytest, TLS certificates, networks and disks of their own; for
+# PostgreSQL's own test of pg_receivewal perl and its source; a browser for the page. That source, Barman,
+# Prometheus and servers of other major versions the tests fetch and unpack themselves, without installing
+# them; Barman needs the three from rsync on.
 packages_integration=(python3 python3-pytest python3-pytest-xdist openssl libipc-run-perl bzip2
-  iproute2 iptables rsync python3-psycopg2 python3-dateutil xfsprogs)
+  iproute2 iptables xfsprogs rsync python3-psycopg2 python3-dateutil chromium-headless-shell)
 # Majors that no suite of Debian has come through npm, which a machine may have from elsewhere.
 command -v npm >/dev/null || packages_integration+=(npm)
 

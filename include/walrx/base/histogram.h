@@ -40,3 +40,8 @@ uint64_t histogram_mean(const Histogram *histogram);
 /* A value that so many of 1000 do not exceed: 500 gives the median, 999 what people call p99.9.
  * Never outside min..max. */
 uint64_t histogram_percentile(const Histogram *histogram, unsigned per_mille);
+/* How many values do not exceed each of `count` bounds, which ascend, and last how many there are:
+ * ret has count + 1 places. One reading, so that no figure is smaller than the one before it. A
+ * value within 1.6 % of a bound may count on either side of it. */
+void histogram_cumulate(const Histogram *histogram, const uint64_t *bounds, size_t count,
+                        uint64_t *ret);

@@ -98,6 +98,11 @@ typedef struct Options {
     uint64_t min_free; /* MIN_FREE_DEFAULT: not given */
     uint64_t memory;
     uint64_t compress_workers; /* 0: by the number of cores */
+    const char *http;          /* address to serve HTTP at; NULL: nowhere */
+    const char *http_token_file;
+    const char *http_cert;
+    const char *http_key;
+    uint64_t http_max_lag_ms;
     const char *config;
     const char *log_format; /* "text" or "json" */
     /* bench */

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "walrx/observe/events.h"
 #include "walrx/observe/snapshot.h"
 #include "walrx/stream/receiver.h"
 
@@ -48,6 +49,9 @@ ReceiverWatch observer_watch(Observer *observer);
 void observer_snapshot(Observer *observer, Snapshot *ret);
 /* Oldest first; how many. */
 size_t observer_history(Observer *observer, HistoryPoint *ret, size_t capacity);
+
+/* What happened since the start. */
+void observer_events(Observer *observer, EventLog *ret);
 
 /* What the primary says, for all later snapshots. */
 void observer_set_monitor(Observer *observer, const MonitorView *view);

@@ -199,6 +199,37 @@ static void can_be_read_while_it_is_written(void **state)
     assert_true(histogram_sum(&histogram) == UINT64_C(200000) * 1000 + 200 * 999 * 500);
 }
 
+static void cumulated_counts_agree_with_a_sorted_list(void **state)
+{
+    static const uint64_t bounds[] = {0, 5, 63, 1000, 50000, 1000000, UINT64_MAX / 2};
+    enum { BOUNDS = sizeof(bounds) / sizeof(bounds[0]) };
+    uint64_t counts[BOUNDS + 1];
+    uint64_t value = 1;
+    uint64_t sure[BOUNDS] = {0};     /* clearly below */
+    uint64_t possible[BOUNDS] = {0}; /* not clearly above */
+    (void)state;
+    histogram_cumulate(&histogram, bounds, BOUNDS, counts);
+    assert_true(counts[0] == 0 && counts[BOUNDS] == 0);
+    for (size_t i = 0; i < VALUES; i++) {
+        value = value * 6364136223846793005U + 1442695040888963407U;
+        uint64_t recorded = value >> (33 + i % 30);
+        histogram_record(&histogram, recorded);
+        for (size_t b = 0; b < BOUNDS; b++) {
+            uint64_t margin = bounds[b] < 64 ? 0 : bounds[b] / 60;
+            sure[b] += recorded <= bounds[b] - margin ? 1 : 0;
+            possible[b] += recorded <= bounds[b] + margin ? 1 : 0;
+        }
+    }
+    histogram_record(&histogram, UINT64_MAX);
+    histogram_cumulate(&histogram, bounds, BOUNDS, counts);
+    for (size_t b = 0; b < BOUNDS; b++) {
+        assert_in_range(counts[b], sure[b], possible[b]);
+        assert_true(b == 0 || counts[b] >= counts[b - 1]);
+    }
+    assert_true(counts[BOUNDS - 1] == VALUES);
+    assert_true(counts[BOUNDS] == VALUES + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup(a_sum_that_does_not_fit_stays_at_the_largest_number, empty),
         cmocka_unit_test_setup(reset_forgets_everything, empty),
         cmocka_unit_test_setup(can_be_read_while_it_is_written, empty),
+        cmocka_unit_test_setup(cumulated_counts_agree_with_a_sorted_list, empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

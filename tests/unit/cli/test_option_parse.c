@@ -176,11 +176,37 @@ static void defaults_are_those_of_the_manual(void **state)
     assert_int_equal(options.memory, 64 << 20);
     assert_true(options.min_free == MIN_FREE_DEFAULT);
     assert_int_equal(options.compress_workers, 0);
+    assert_null(options.http);
+    assert_int_equal(options.http_max_lag_ms, 300000);
     assert_string_equal(options.on_gap, "stop");
     assert_string_equal(options.verify, "on");
     assert_string_equal(options.log_format, "text");
     assert_int_equal(options.compress.method, WAL_RAW);
     assert_true(options.endpos == LSN_INVALID && options.slot == NULL);
+}
+
+static void options_of_http_need_an_address_and_each_other(void **state)
+{
+    static const char *const bad[] = {
+        "-D x --http=0",
+        "-D x --http=example.com:9187",
+        "-D x --http-token-file=t",
+        "-D x --http-cert=c --http-key=k",
+        "-D x --http=9187 --http-cert=c",
+        "-D x --http=9187 --http-key=k",
+    };
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(parse(COMMAND_RECEIVE, bad[i], &line, &options, &error));
+        assert_int_equal(error.class, ERROR_USAGE);
+    }
+    assert_true(parse(COMMAND_RECEIVE,
+                      "-D x --http=[::1]:9187 --http-cert=c --http-key=k --http-token-file=t",
+                      &line, &options, &error));
+    assert_false(parse(COMMAND_FRONT, "-D x --http=9187", &line, &options, &error));
 }
 
 static void names_may_be_shortened_and_the_last_option_counts(void **state)
@@ -384,7 +410,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 15); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 16); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
@@ -427,6 +453,7 @@ int main(void)
         cmocka_unit_test(options_of_verify_are_taken),
         cmocka_unit_test(options_of_walrx_are_taken),
         cmocka_unit_test(defaults_are_those_of_the_manual),
+        cmocka_unit_test(options_of_http_need_an_address_and_each_other),
         cmocka_unit_test(names_may_be_shortened_and_the_last_option_counts),
         cmocka_unit_test(help_is_found_in_a_cluster_of_letters),
         cmocka_unit_test(operands_come_last_wherever_they_stand),
