@@ -12,6 +12,7 @@
 #include "walrx/os/log.h"
 #include "walrx/proto/segment.h"
 #include "walrx/stream/receiver.h"
+#include "walrx/stream/telemetry.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -115,7 +116,11 @@ static void receive(uint8_t flags)
                    "passfile=/dev/null",
                    base);
     Control control = {.signal_fd = stop_pipe[0]};
+    Telemetry *telemetry;
+    Error err;
+    require(telemetry_open(&telemetry, &err));
     ReceiverOptions options = {
+        .telemetry = telemetry,
         .connect = {.conninfo = conninfo, .program = "fuzz", .never_password = true},
         .directory = directory,
         .slot = (flags & 1) != 0 ? "s" : NULL,
@@ -134,6 +139,7 @@ static void receive(uint8_t flags)
     };
     uint64_t began = clock_monotonic_ms();
     int status = receiver_run(&options, &control);
+    telemetry_close(telemetry);
     require(status >= 0 && status <= 3);
     require(clock_monotonic_ms() - began < LONGEST_MS);
 }
