@@ -4,6 +4,7 @@
 import os
 
 from .disk import CutDisk
+from .util import wait_until
 
 
 class SmallDisk(CutDisk):
@@ -17,11 +18,15 @@ class SmallDisk(CutDisk):
         return info.f_bavail * info.f_frsize
 
     def leave_free(self, size):
-        """Another program takes all space but so much, at once and for real."""
+        """Another program takes all space but so much, at once and for real. What the receiver gives back
+        meanwhile (a raw segment that has been compressed) is taken, too."""
         with open(self.ballast, "ab") as file:
-            if self.free() > size:
-                os.posix_fallocate(file.fileno(), file.tell(), self.free() - size)
-        assert self.free() <= size + (1 << 16)
+            def taken():
+                if self.free() > size:
+                    end = os.fstat(file.fileno()).st_size
+                    os.posix_fallocate(file.fileno(), end, self.free() - size)
+                return self.free() <= size + (1 << 16)
+            wait_until(taken, f"{size} bytes are left", 10)
 
     def fill(self):
         """Not a single block is left."""
