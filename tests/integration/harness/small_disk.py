@@ -2,6 +2,7 @@
 """A small ext4 that other programs fill up and clear."""
 
 import os
+from contextlib import suppress
 
 from .disk import CutDisk
 from .util import wait_until
@@ -19,12 +20,13 @@ class SmallDisk(CutDisk):
 
     def leave_free(self, size):
         """Another program takes all space but so much, at once and for real. What the receiver gives back
-        meanwhile (a raw segment that has been compressed) is taken, too."""
+        or takes meanwhile (a raw segment that is being compressed) counts."""
         with open(self.ballast, "ab") as file:
             def taken():
+                end = os.fstat(file.fileno()).st_size
                 if self.free() > size:
-                    end = os.fstat(file.fileno()).st_size
-                    os.posix_fallocate(file.fileno(), end, self.free() - size)
+                    with suppress(OSError):  # no longer as much as that
+                        os.posix_fallocate(file.fileno(), end, self.free() - size)
                 return self.free() <= size + (1 << 16)
             wait_until(taken, f"{size} bytes are left", 10)
 
