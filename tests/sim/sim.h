@@ -148,6 +148,7 @@ typedef struct Disk {
     Lsn gap_end;
     unsigned slowness; /* 0: quick, 1: slow, 2: stands still for long */
     bool broken;       /* the next sync fails */
+    bool full;         /* no write has room */
 } Disk;
 extern Disk disk;
 
@@ -162,6 +163,7 @@ void store_step(void);
 void store_forget(void);
 bool store_rests(void);
 Lsn store_received(void);
+bool store_dropped(void); /* its end had no room for all that was received */
 
 /* --- the user: sim_fate.c --- */
 

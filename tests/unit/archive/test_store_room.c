@@ -296,6 +296,29 @@ static void finishing_without_the_name_does_not_flush_the_segment(void **state)
     assert_true(has_partial(FIXTURE_SEGNO));
 }
 
+/* The segment goes on in its file, which takes no space: nothing has to be found out about room. */
+static void a_finish_after_the_pause_of_an_earlier_stream_is_whole(void **state)
+{
+    Lsn durable = FIXTURE_START + 1000;
+    const PartialTrust trust = {
+        .exists = true, .proven_begin = FIXTURE_START, .proven_end = durable};
+    (void)state;
+    open_raw(0);
+    receive(FIXTURE_START, durable);
+    await_flush(durable);
+    fake_files_fail_from(FAKE_RENAME, fake_files_count(FAKE_RENAME) + 1, ENOSPC);
+    receive(durable, FIXTURE_START + FIXTURE_SIZE);
+    await_pause();
+    assert_false(store_finish(store, &fixture.error));
+    fake_files_fail(FAKE_ANY, 0, 0);
+    store_start(store, 1, FIXTURE_START, &trust, durable);
+    receive(FIXTURE_START, durable + 1000);
+    if (!store_finish(store, &fixture.error))
+        fail_msg("%s", fixture.error.message);
+    assert_true(look().flushed == durable + 1000);
+    assert_false(look().no_room);
+}
+
 static void copies_that_meet_a_full_disk_wait_in_memory(void **state)
 {
     (void)state;
@@ -374,6 +397,7 @@ int main(void)
         CASE(a_small_flush_in_the_stream_thread_pauses_too),
         CASE(finishing_keeps_what_is_there_and_drops_the_rest),
         CASE(finishing_without_the_name_does_not_flush_the_segment),
+        CASE(a_finish_after_the_pause_of_an_earlier_stream_is_whole),
         CASE(copies_that_meet_a_full_disk_wait_in_memory),
         CASE(finishing_drops_copies_that_have_no_room),
         CASE(whole_segments_wait_for_the_limit_too),
