@@ -8,10 +8,10 @@ import signal
 
 import pytest
 from harness import archive as ar
+from harness.majors import programs_of
 from harness.receiver import run_receiver
 from harness.util import clean_env, lsn, lsn_text, run, wait_until
 from test_gap import first_there, gaps, remove_up_to, start_of
-from test_majors import programs_of
 
 NEEDS_A_PERSON = 1
 STOPPED_AT_GAP = 2
