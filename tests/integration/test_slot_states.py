@@ -396,6 +396,16 @@ def test_show_tells_what_the_view_knows(world, walrx):
     assert_shows_state(world, walrx, forgetful_server(world))
 
 
+@pytest.mark.parametrize("host", ["host=one.invalid,two.invalid ", ""], ids=["named", "address"])
+def test_show_looks_at_the_host_of_a_list_that_answered(world, walrx, host):
+    server = world.server()
+    server.create_slot("arch")
+    conninfo = f"{host}hostaddr=127.0.0.1,127.0.0.1 port={world.free_port()},{server.port} user=postgres"
+    done = show(world, walrx, conninfo, "-S", "arch")
+    assert done.returncode == 0 and done.stderr == "", done
+    assert table(done.stdout)["wal_status"] == "reserved", done
+
+
 def behind_pg_hba(server):
     """A role that may replicate but not connect to a database."""
     server.sql("create role rep login replication")
