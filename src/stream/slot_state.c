@@ -255,7 +255,7 @@ static bool replace_lost(Receiver *receiver, Error *err)
     return make_slot(receiver, "was lost and has been dropped", err);
 }
 
-static bool check_lost(Receiver *receiver, const StartPoint *start, Error *err)
+static bool settle_lost(Receiver *receiver, const StartPoint *start, Error *err)
 {
     bool there;
     if (!check_gap(receiver, start, &there, err))
@@ -273,23 +273,28 @@ static bool check_lost(Receiver *receiver, const StartPoint *start, Error *err)
     return true;
 }
 
-bool slot_state_check(Receiver *receiver, StartPoint *start, Error *err)
+/* The slot may keep older WAL than the server's current segment: what is there covers it. */
+static bool start_at_oldest(Receiver *receiver, StartPoint *start, Error *err)
 {
     uint32_t size = receiver->archive.segment_size;
     char text[LSN_TEXT_SIZE];
-    if (receiver->options->as_pg_receivewal || receiver->options->slot == NULL)
-        return true;
-    if (receiver->slot_lost)
-        return check_lost(receiver, start, err);
-    if (!receiver->slot_unread || receiver->slot_made || start->reason != START_AT_SERVER)
-        return true;
-    /* The slot may keep older WAL than the server's current segment: what is there covers it. */
     if (!gap_oldest(receiver, segment_floor(receiver->server.flush_lsn, size), &start->lsn, err))
         return false;
     start->timeline = timeline_history_at(&receiver->history, start->lsn);
     log_line(LOG_INFO, NULL, "starting with the oldest WAL of the server, at %s",
              lsn_format(start->lsn, text));
     return true;
+}
+
+bool slot_state_settle(Receiver *receiver, StartPoint *start, Error *err)
+{
+    if (receiver->options->as_pg_receivewal || receiver->options->slot == NULL)
+        return true;
+    if (receiver->slot_lost)
+        return settle_lost(receiver, start, err);
+    if (!receiver->slot_unread || receiver->slot_made || start->reason != START_AT_SERVER)
+        return true;
+    return start_at_oldest(receiver, start, err);
 }
 
 bool slot_state_mend(Receiver *receiver, const StartPoint *start, Error *err)
@@ -308,5 +313,5 @@ bool slot_state_mend(Receiver *receiver, const StartPoint *start, Error *err)
     if (strcmp(err->sqlstate, SQLSTATE_NOT_IN_PREREQUISITE_STATE) != 0 || receiver->slot_made ||
         version(receiver) < LOST_IS_TOLD)
         return false;
-    return check_lost(receiver, start, err);
+    return settle_lost(receiver, start, err);
 }
