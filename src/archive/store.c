@@ -214,7 +214,6 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     room_restart(&store->room, clock_monotonic_ms());
     atomic_store(&store->written, lsn);
     store->packing.withdrawn = false; /* by a hurried finish whose workers were in time */
-    atomic_store(&store->packing_now, false);
     store->durable = flushed;
     store->unneeded = lsn;
     store->released = lsn;

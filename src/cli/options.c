@@ -109,7 +109,7 @@ const OptionSpec option_specs[] = {
      .maximum = 1024 * TERABYTE,
      .help =
          "pause while less than this would stay free on the archive's disk; 0 waits until it is "
-         "full (two segments)"},
+         "full (default: two segments)"},
     {"config", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, MEMBER(config),
      .help = "read options from this file too; the command line wins"},
     {"log-format", 0, OPTION_CHOICE, GENERAL, "FORMAT", RECEIVE, IN_FILE, MEMBER(log_format),

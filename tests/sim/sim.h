@@ -27,9 +27,8 @@
 #define SIM_FD_SIGNAL 1001
 #define SIM_FD_BELL 1002
 #define SIM_FD_SOCKET 1003
-#define SIM_MESSAGE_MAX                                                                            \
-    131072 /* WAL in one message: MAX_SEND_SIZE (walsender.c, PostgreSQL 15)                       \
-            */
+/* WAL in one message: MAX_SEND_SIZE (walsender.c, PostgreSQL 15). */
+#define SIM_MESSAGE_MAX 131072
 
 /* --- the world: sim_world.c --- */
 

@@ -178,6 +178,13 @@ char *PQhost(const PGconn *conn)
     return host;
 }
 
+char *PQhostaddr(const PGconn *conn)
+{
+    static char none[] = "";
+    (void)conn;
+    return none;
+}
+
 char *PQport(const PGconn *conn)
 {
     static char port[] = "5432";

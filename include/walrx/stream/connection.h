@@ -20,6 +20,7 @@
 typedef struct ConnectOptions {
     const char *conninfo; /* -d: connection string or URI */
     const char *host;
+    const char *hostaddr; /* NULL: as conninfo says */
     const char *port;
     const char *user;
     const char *program;       /* fallback_application_name */
@@ -60,6 +61,10 @@ uint64_t connection_timeout(const Connection *connection);
 void connection_set_timeout(Connection *connection, uint64_t timeout_ms);
 /* "db1:5432" or a socket directory: the host in use. */
 const char *connection_peer(const Connection *connection);
+
+/* Makes options lead to the host, address and port of the connection, whatever lists they have. The
+ * strings are the connection's. */
+void connection_pin(const Connection *connection, ConnectOptions *options);
 
 /* Runs a command that answers with one row; *ret is valid until the next call on the connection. No
  * row at all: *ret has count 0. */
