@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See compressor.h. Three queues under one mutex: jobs that hold the ring's memory,
- * other jobs of the stream, and what a crash left. Each
- * worker takes the oldest job of the first that has one; the first error stops them all and rings
- * the bell.
+ * See compressor.h. Three queues under one mutex: jobs that hold the ring's memory, other jobs of
+ * the stream, and what a crash left. Each worker takes the oldest job of the first that has one;
+ * the first error stops them all and rings the bell. A full disk is none: the job waits for room.
  */
 #include "walrx/archive/compressor.h"
 

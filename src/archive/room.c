@@ -57,6 +57,17 @@ bool room_unblock(Room *room, RoomBlock what)
     return waited && room->blocked == 0;
 }
 
+void room_restart(Room *room, uint64_t now_ms)
+{
+    if (room->blocked == 0)
+        return;
+    if (room->blocked != ROOM_SEGMENT)
+        room->refused = true;
+    room->blocked = ROOM_SEGMENT;
+    room->since_ms = now_ms;
+    room->look_ms = now_ms;
+}
+
 uint64_t room_next_look(const Room *room, uint64_t now_ms)
 {
     if (room->blocked == 0)

@@ -8,6 +8,7 @@
 
 #include "store_internal.h"
 
+#include "walrx/os/clock.h"
 #include "walrx/os/memory.h"
 
 #include <assert.h>
@@ -210,11 +211,9 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     store->crowded = false;
     store->room_was_awaited = false;
     /* The pause goes on until something finds room again. */
-    if (store->room.blocked != 0)
-        store->room.blocked = ROOM_SEGMENT;
+    room_restart(&store->room, clock_monotonic_ms());
     atomic_store(&store->written, lsn);
     store->packing.withdrawn = false; /* by a hurried finish whose workers were in time */
-    atomic_store(&store->packing_now, false);
     store->durable = flushed;
     store->unneeded = lsn;
     store->released = lsn;

@@ -95,7 +95,7 @@ bool store_finish_all(Store *store, Error *err)
         bool given_up = store->packing.withdrawn && !packing_busy(&store->packing);
         if (!store_step(store, &worked, err))
             return false;
-        if (out_of_room(store))
+        if (!worked && out_of_room(store))
             return give_up(store, err);
         if (clock_monotonic_ms() >= deadline_ms) {
             deadline_ms = UINT64_MAX;

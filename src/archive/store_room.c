@@ -57,13 +57,6 @@ static uint64_t copies_need(const Store *store)
     return (uint64_t)compressor_copies(store->compressor) * store->archive->segment_size;
 }
 
-/* Not for long: each copy that is done makes room, or tells how much it took. */
-static bool wait_for_copies(Store *store)
-{
-    store->crowded = true;
-    return false;
-}
-
 bool store_may_take(Store *store, uint64_t needed)
 {
     Room *room = &store->room;
@@ -82,8 +75,10 @@ bool store_may_take(Store *store, uint64_t needed)
     if (!file_space_left(&store->archive->dir, &free_bytes, &error))
         free_bytes = UINT64_MAX;
     if (!waits && copies > 0 && room_enough(room, free_bytes, needed) &&
-        !room_enough(room, free_bytes, needed + copies))
-        return wait_for_copies(store);
+        !room_enough(room, free_bytes, needed + copies)) {
+        store->crowded = true; /* not for long: each copy that is done makes room */
+        return false;
+    }
     needed += copies;
     if (!room_enough(room, free_bytes, needed)) {
         describe(store, free_bytes, needed, &error);

@@ -119,7 +119,7 @@ const OptionSpec option_specs[] = {
      .maximum = 1024 * TERABYTE,
      .help =
          "pause while less than this would stay free on the archive's disk; 0 waits until it is "
-         "full (two segments)"},
+         "full (default: two segments)"},
     {"http", 0, OPTION_TEXT, GENERAL, "[ADDR:]PORT", RECEIVE, IN_FILE, MEMBER(http),
      .help = "serve a page, state, metrics and health there; a port alone: on 127.0.0.1"},
     {"http-token-file", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, IN_FILE, MEMBER(http_token_file),

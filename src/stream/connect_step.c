@@ -27,6 +27,7 @@ typedef struct Job {
     ConnectStepResult result;
 } Job;
 
+/* Of jobs, from their making until nothing of libpq is left to do for them. */
 static atomic_int steps_under_way;
 
 bool connection_attempts_left(void)
@@ -43,6 +44,8 @@ static void let_go(Job *job)
     for (size_t i = 0; i < job->parameters.count; i++)
         free((char *)(uintptr_t)job->parameters.values[i]);
     free(job);
+    /* Only now: closing a connection that nobody waited for is libpq's work, too. */
+    (void)atomic_fetch_sub(&steps_under_way, 1);
 }
 
 static void ignore_notice(void *context, const char *message)
@@ -74,7 +77,6 @@ static void *job_main(void *argument)
     else
         job->result.state = PQconnectPoll(job->pg);
     receive_meter_use(NULL);
-    (void)atomic_fetch_sub(&steps_under_way, 1);
     atomic_store(&job->done, true);
     bell_ring(&job->bell);
     let_go(job);
@@ -103,6 +105,7 @@ static Job *job_begin(const ConnectStep *step, PGconn **pg, Error *err)
         (void)error_set(err, ERROR_MEMORY, "out of memory while connecting");
         return NULL;
     }
+    (void)atomic_fetch_add(&steps_under_way, 1);
     atomic_init(&job->holders, 1);
     job->bell.fd = -1;
     job->start = step->parameters != NULL;
@@ -118,14 +121,12 @@ static Job *job_begin(const ConnectStep *step, PGconn **pg, Error *err)
     }
     job->pg = *pg;
     atomic_store(&job->holders, 2);
-    (void)atomic_fetch_add(&steps_under_way, 1);
     int rc = pthread_create(&thread, NULL, job_main, job);
     if (rc == 0) {
         (void)pthread_detach(thread);
         *pg = NULL;
         return job;
     }
-    (void)atomic_fetch_sub(&steps_under_way, 1);
     (void)error_set_errno(err, ERROR_RETRY, rc, "could not start a thread to connect");
     atomic_store(&job->holders, 1);
     job->pg = NULL; /* stays the caller's */

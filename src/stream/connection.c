@@ -461,6 +461,17 @@ const char *connection_port(const Connection *connection)
     return PQport(connection->pg);
 }
 
+void connection_pin(const Connection *connection, ConnectOptions *options)
+{
+    /* A host that is not in the list of addresses is refused (connectOptions2 in fe-connect.c,
+     * PostgreSQL 15), so the address goes along; a socket has none. */
+    const char *address = PQhostaddr(connection->pg);
+    options->host = PQhost(connection->pg);
+    options->port = PQport(connection->pg);
+    if (address != NULL && address[0] != '\0')
+        options->hostaddr = address;
+}
+
 void connection_close(Connection *connection)
 {
     if (connection == NULL)

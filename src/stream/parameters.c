@@ -127,6 +127,7 @@ void parameters_fill(Parameters *parameters, const ConnectOptions *options, Conn
     }
     parameters_add(parameters, "fallback_application_name", options->program);
     parameters_add(parameters, "host", options->host);
+    parameters_add(parameters, "hostaddr", options->hostaddr);
     parameters_add(parameters, "user", options->user);
     parameters_add(parameters, "port", options->port);
 }

@@ -224,7 +224,7 @@ static bool choose_start(Receiver *receiver, StartPoint *ret, Error *err)
 /* Where a lost slot was made anew, an empty archive begins with what that one keeps. */
 static bool settle_start(Receiver *receiver, StartPoint *ret, Error *err)
 {
-    if (!choose_start(receiver, ret, err) || !slot_state_check(receiver, ret, err))
+    if (!choose_start(receiver, ret, err) || !slot_state_settle(receiver, ret, err))
         return false;
     return ret->reason != START_AT_SERVER || !receiver->slot_made ||
            choose_start(receiver, ret, err);

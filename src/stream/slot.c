@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PEER_SIZE 128 /* connection_peer */
 /* The view is a help: a host that lets nobody in must not hold up streaming. */
 #define VIEW_TIMEOUT_MS 10000
 
@@ -51,31 +50,14 @@ static bool query_view(Connection *plain, const char *condition, const char *nam
     return row.count == 0 || result_slot_view(&row, ret, err);
 }
 
-/* Host and port of a connection, so that a list of hosts does not lead to another server. */
-static bool split_peer(const Connection *connection, char host[PEER_SIZE], char port[PEER_SIZE])
-{
-    const char *peer = connection_peer(connection);
-    const char *colon = strrchr(peer, ':');
-    if (colon == NULL || colon == peer || strlen(peer) + 1 >= PEER_SIZE)
-        return false;
-    (void)snprintf(host, PEER_SIZE, "%.*s", (int)(colon - peer), peer);
-    (void)snprintf(port, PEER_SIZE, "%s", colon + 1);
-    return true;
-}
-
 static bool open_plain(const Connection *connection, const ConnectOptions *options,
                        Control *control, Connection **ret, Error *err)
 {
-    char host[PEER_SIZE];
-    char port[PEER_SIZE];
     ConnectOptions plain = *options;
     uint64_t timeout = connection_timeout(connection);
     plain.force_password = false;
     plain.never_password = true;
-    if (split_peer(connection, host, port)) {
-        plain.host = host;
-        plain.port = port;
-    }
+    connection_pin(connection, &plain); /* a list of hosts must not lead to another server */
     if (timeout == 0 || timeout > VIEW_TIMEOUT_MS)
         timeout = VIEW_TIMEOUT_MS;
     return connection_open(&plain, CONNECTION_PLAIN, control, timeout, ret, err);

@@ -177,6 +177,12 @@ bool slot_state_read(Receiver *receiver, Error *err)
     return true;
 }
 
+/* Only another slot in its place keeps WAL again, and nobody has allowed to make it. */
+static bool must_be_replaced(const Receiver *receiver)
+{
+    return version(receiver) >= LOST_FOR_GOOD && !receiver->options->create_slot_if_missing;
+}
+
 /* The slot before the cause: both must be mended. */
 static bool refuse_gap_of_lost(const Receiver *receiver, Error *err)
 {
@@ -187,7 +193,11 @@ static bool refuse_gap_of_lost(const Receiver *receiver, Error *err)
               gap.message);
     memcpy(err->sqlstate, gap.sqlstate, sizeof(err->sqlstate));
     error_detail(err, "%s", gap.detail);
-    return error_hint(err, "%s Drop the slot and create it anew.", gap.hint);
+    return error_hint(err, "%s%s", gap.hint,
+                      must_be_replaced(receiver)
+                          ? " Drop the slot, too, and create it anew, or use "
+                            "--create-slot-if-missing."
+                          : "");
 }
 
 static bool refuse_empty(const Receiver *receiver, const StartPoint *start, Error *err)
@@ -202,8 +212,10 @@ static bool refuse_empty(const Receiver *receiver, const StartPoint *start, Erro
                  "The server removed WAL that the slot was to keep. Receiving would begin at %s "
                  "(file %s), and base backups from before could not be restored.",
                  lsn_format(start->lsn, text), name);
-    return error_hint(err, "Drop the slot, create it anew and take a new base backup. Or use "
-                           "--on-gap=continue.");
+    return error_hint(err,
+                      "Drop the slot, create it anew and take a new base backup. Or use "
+                      "--on-gap=continue%s.",
+                      must_be_replaced(receiver) ? " with --create-slot-if-missing" : "");
 }
 
 static bool refuse_lost(const Receiver *receiver, const StartPoint *start, bool there, Error *err)
@@ -243,7 +255,7 @@ static bool replace_lost(Receiver *receiver, Error *err)
     return make_slot(receiver, "was lost and has been dropped", err);
 }
 
-static bool check_lost(Receiver *receiver, const StartPoint *start, Error *err)
+static bool settle_lost(Receiver *receiver, const StartPoint *start, Error *err)
 {
     bool there;
     if (!check_gap(receiver, start, &there, err))
@@ -261,23 +273,28 @@ static bool check_lost(Receiver *receiver, const StartPoint *start, Error *err)
     return true;
 }
 
-bool slot_state_check(Receiver *receiver, StartPoint *start, Error *err)
+/* The slot may keep older WAL than the server's current segment: what is there covers it. */
+static bool start_at_oldest(Receiver *receiver, StartPoint *start, Error *err)
 {
     uint32_t size = receiver->archive.segment_size;
     char text[LSN_TEXT_SIZE];
-    if (receiver->options->as_pg_receivewal || receiver->options->slot == NULL)
-        return true;
-    if (receiver->slot_lost)
-        return check_lost(receiver, start, err);
-    if (!receiver->slot_unread || receiver->slot_made || start->reason != START_AT_SERVER)
-        return true;
-    /* The slot may keep older WAL than the server's current segment: what is there covers it. */
     if (!gap_oldest(receiver, segment_floor(receiver->server.flush_lsn, size), &start->lsn, err))
         return false;
     start->timeline = timeline_history_at(&receiver->history, start->lsn);
     log_line(LOG_INFO, NULL, "starting with the oldest WAL of the server, at %s",
              lsn_format(start->lsn, text));
     return true;
+}
+
+bool slot_state_settle(Receiver *receiver, StartPoint *start, Error *err)
+{
+    if (receiver->options->as_pg_receivewal || receiver->options->slot == NULL)
+        return true;
+    if (receiver->slot_lost)
+        return settle_lost(receiver, start, err);
+    if (!receiver->slot_unread || receiver->slot_made || start->reason != START_AT_SERVER)
+        return true;
+    return start_at_oldest(receiver, start, err);
 }
 
 bool slot_state_mend(Receiver *receiver, const StartPoint *start, Error *err)
@@ -290,8 +307,11 @@ bool slot_state_mend(Receiver *receiver, const StartPoint *start, Error *err)
         err->class = ERROR_RETRY; /* dropped since it was read: the next connection makes it */
         return false;
     }
+    if (strcmp(err->sqlstate, SQLSTATE_OBJECT_IN_USE) == 0)
+        return error_hint(err, "Another receiver uses it, or the server has not noticed yet that a "
+                               "connection is gone, which takes it up to wal_sender_timeout.");
     if (strcmp(err->sqlstate, SQLSTATE_NOT_IN_PREREQUISITE_STATE) != 0 || receiver->slot_made ||
         version(receiver) < LOST_IS_TOLD)
         return false;
-    return check_lost(receiver, start, err);
+    return settle_lost(receiver, start, err);
 }

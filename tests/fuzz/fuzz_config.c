@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Arbitrary bytes as a file of options. What was
- * accepted lies within the limits of the table, keeps its text apart from the input, and is
- * accepted again; a refusal names the file and leaves nothing to free.
+ * Arbitrary bytes as a file of options. What was accepted lies within the limits of the table,
+ * keeps its text apart from the input, and is accepted again; a refusal names the file and leaves
+ * nothing to free.
  */
-#include "fuzz.h"
+#include "option_limits.h"
+
 #include "walrx/cli/config_file.h"
 
 #define NAME "fuzz.conf"
 
-static void check_within_limits(const Options *options)
+static void check_options(const Options *options)
 {
-    for (size_t i = 0; i < option_spec_count; i++) {
-        const OptionSpec *spec = &option_specs[i];
-        if ((spec->commands & COMMAND_RECEIVE) == 0)
-            continue; /* another command's default may mean that it was not given */
-        const char *member = (const char *)options + spec->offset;
-        if (spec->kind == OPTION_NUMBER || spec->kind == OPTION_SIZE ||
-            spec->kind == OPTION_DURATION || spec->kind == OPTION_SECONDS) {
-            uint64_t value = *(const uint64_t *)(const void *)member;
-            require(value >= spec->minimum && value <= spec->maximum);
-        }
-    }
+    require_within_limits(options);
     require(!options->help && !options->version && options->config == NULL);
     require(!options->create_slot && !options->drop_slot && !options->if_not_exists);
     require(!options->password || !options->no_password);
@@ -54,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ok) {
         options_init(&again);
         require(config_file_parse(NAME, text, size, COMMAND_RECEIVE, &again, &second, &error));
-        check_within_limits(&options);
+        check_options(&options);
     } else {
         require(error.class == ERROR_USAGE && strstr(error.message, NAME) != NULL);
         require(file.values == NULL);

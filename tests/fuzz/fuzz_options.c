@@ -4,7 +4,7 @@
  * byte. A refusal is one of usage and says something; what is accepted lies within the limits of
  * the table and is accepted again.
  */
-#include "fuzz.h"
+#include "option_limits.h"
 #include "walrx/cli/option_parse.h"
 
 #define ARGUMENTS_MAX 32
@@ -24,21 +24,6 @@ static int split(const uint8_t *data, size_t size, char *text, char **arguments)
         arguments[count++] = text + at;
     arguments[count] = NULL;
     return count;
-}
-
-static void check_within_limits(CommandBit command, const Options *options)
-{
-    for (size_t i = 0; i < option_spec_count; i++) {
-        const OptionSpec *spec = &option_specs[i];
-        const char *member = (const char *)options + spec->offset;
-        if ((spec->commands & command) == 0 || command != COMMAND_RECEIVE)
-            continue; /* another command's default may mean that it was not given */
-        if (spec->kind == OPTION_NUMBER || spec->kind == OPTION_SIZE ||
-            spec->kind == OPTION_DURATION || spec->kind == OPTION_SECONDS) {
-            uint64_t value = *(const uint64_t *)(const void *)member;
-            require(value >= spec->minimum && value <= spec->maximum);
-        }
-    }
 }
 
 static bool parse(CommandBit command, const uint8_t *data, size_t size, Options *options)
@@ -67,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     CommandBit command = (CommandBit)(1U << (data[0] % COMMANDS));
     if (parse(command, data + 1, size - 1, &options)) {
-        check_within_limits(command, &options);
+        if (command == COMMAND_RECEIVE)
+            require_within_limits(&options);
         require(parse(command, data + 1, size - 1, &again));
     }
     return 0;

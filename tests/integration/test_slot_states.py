@@ -93,7 +93,7 @@ def assert_stops_at_both_ends(world, walrx, server, directory, missing):
     assert 'replication slot "arch" is lost' in done.stderr and "has already been removed" in done.stderr
     for name in (missing, first):
         assert f"(file {name})" in done.stderr, (first, done.stderr)
-    assert "Drop the slot" in done.stderr
+    assert ("Drop the slot" in done.stderr) == (server.major >= 16)
     again = receive(world, walrx, directory, server, CREATE)
     assert again.returncode == STOPPED_AT_GAP, again
     assert server.slot("arch", "wal_status") == "lost", "nothing was changed on the server"
@@ -179,6 +179,8 @@ def test_lost_slot_of_other_majors(world, walrx, bindir):
     assert done.returncode == NEEDS_A_PERSON, done
     assert 'replication slot "arch" is lost' in done.stderr and CREATE in done.stderr
     assert "is gone" in done.stderr and gaps(directory) == []
+    empty = receive(world, walrx, world.archive(), server)
+    assert empty.returncode == STOPPED_AT_GAP and f"{CONTINUE} with {CREATE}" in empty.stderr, empty
     assert_receives(world, walrx, directory, server, CONTINUE, CREATE)
     assert_gap(directory, server, missing, first)
 
@@ -248,6 +250,7 @@ def test_slot_in_use_is_told_once_with_its_pid(world, walrx):
     wait_until(lambda: server.sender("state", "second") == ["streaming"], "the second one streams", 30)
     assert two.stop() == 0
     assert two.log().count(f"is active for PID {pid}") == 1, two.log()
+    assert "hint: Another receiver uses it" in two.log(), two.log()
 
 
 # -- missing ---------------------------------------------------------------------------------------
@@ -394,6 +397,16 @@ def assert_shows_state(world, walrx, server):
 
 def test_show_tells_what_the_view_knows(world, walrx):
     assert_shows_state(world, walrx, forgetful_server(world))
+
+
+@pytest.mark.parametrize("host", ["host=one.invalid,two.invalid ", ""], ids=["named", "address"])
+def test_show_looks_at_the_host_of_a_list_that_answered(world, walrx, host):
+    server = world.server()
+    server.create_slot("arch")
+    conninfo = f"{host}hostaddr=127.0.0.1,127.0.0.1 port={world.free_port()},{server.port} user=postgres"
+    done = show(world, walrx, conninfo, "-S", "arch")
+    assert done.returncode == 0 and done.stderr == "", done
+    assert table(done.stdout)["wal_status"] == "reserved", done
 
 
 def behind_pg_hba(server):

@@ -257,9 +257,24 @@ class Cppcheck(LintCase):
         self.assert_bad({"src/os/x.c": "int f(void)\n{\n    int a[2] = {0, 1};\n    return a[2];\n}\n"}, "arrayIndexOutOfBounds")
 
 
+class Python(LintCase):
+    check = "python"
+
+    def setUp(self):
+        if self.run_check({"tests/x.py": "\n"})[0] == 77:
+            self.skipTest("no pyflakes3")
+
+    def test_good_code(self):
+        self.assert_good({"tests/x.py": "import os\n\nprint(os.sep)\n", "tests/run": "#!/bin/sh\n"})
+
+    def test_names_that_do_not_exist(self):
+        self.assert_bad({"tests/a/x.py": "print(os.sep)\n"}, "x.py", "undefined name 'os'")
+        self.assert_bad({"bench/x": "#!/usr/bin/env python3\nimport os\n"}, "imported but unused")
+
+
 class MissingPrograms(unittest.TestCase):
     def test_status_says_skipped(self):
-        for check in ("format", "cppcheck"):
+        for check in ("format", "cppcheck", "python"):
             with tempfile.TemporaryDirectory() as root:
                 result = subprocess.run([sys.executable, "-B", HERE / f"check_{check}.py", root], env={"PATH": "/nowhere"},
                                         capture_output=True, text=True, check=False)

@@ -27,9 +27,8 @@
 #define SIM_FD_SIGNAL 1001
 #define SIM_FD_BELL 1002
 #define SIM_FD_SOCKET 1003
-#define SIM_MESSAGE_MAX                                                                            \
-    131072 /* WAL in one message: MAX_SEND_SIZE (walsender.c, PostgreSQL 15)                       \
-            */
+/* WAL in one message: MAX_SEND_SIZE (walsender.c, PostgreSQL 15). */
+#define SIM_MESSAGE_MAX 131072
 
 /* --- the world: sim_world.c --- */
 
@@ -148,6 +147,7 @@ typedef struct Disk {
     Lsn gap_end;
     unsigned slowness; /* 0: quick, 1: slow, 2: stands still for long */
     bool broken;       /* the next sync fails */
+    bool full;         /* no write has room */
 } Disk;
 extern Disk disk;
 
@@ -162,6 +162,7 @@ void store_step(void);
 void store_forget(void);
 bool store_rests(void);
 Lsn store_received(void);
+bool store_dropped(void); /* its end had no room for all that was received */
 
 /* --- the user: sim_fate.c --- */
 

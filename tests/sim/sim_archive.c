@@ -132,7 +132,10 @@ bool history_file_store(const Archive *archive, Timeline timeline, const char *c
     (void)archive;
     (void)content;
     (void)length;
-    (void)err;
+    if (disk.full && !disk.history[timeline]) {
+        sim_met(ERROR_NO_ROOM);
+        return error_set(err, ERROR_NO_ROOM, "sim: no room for a history file");
+    }
     disk.history[timeline] = true;
     return true;
 }
@@ -160,6 +163,11 @@ bool gap_record(const Archive *archive, const Gap *gap, const char *when, Error 
     SIM_CHECK(gap->begin < gap->end && gap->end <= server.oldest,
               "the gap ends at %llX, the server has WAL from %llX", (unsigned long long)gap->end,
               (unsigned long long)server.oldest);
+    Lsn archived = disk_durable(gap->timeline);
+    SIM_CHECK(archived == LSN_INVALID ||
+                  (gap->begin <= archived && archived - gap->begin < SIM_SEGMENT),
+              "the gap begins at %llX, the archive ends at %llX", (unsigned long long)gap->begin,
+              (unsigned long long)archived);
     disk.gap = true;
     disk.gap_end = gap->end;
     /* From here on it counts as archived up to the gap's end. */

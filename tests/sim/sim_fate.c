@@ -158,7 +158,7 @@ static void become_calm(void)
     world.calm = true;
     fate.calm_until_ms = world.now_ms + CALM_MS;
     disk.slowness = 0;
-    disk.broken = false;
+    disk.broken = disk.full = false;
     fake_memory_fail(0, false);
     server_calm();
     if (world.options.as_pg_receivewal)
@@ -201,7 +201,7 @@ void fate_step(void)
         return;
     }
     fate.left--;
-    switch (sim_random(20)) {
+    switch (sim_random(21)) {
     case 0:
         send(sim_chance(50) ? SIGTERM : SIGINT);
         break;
@@ -226,9 +226,13 @@ void fate_step(void)
         disk.broken = true;
         break;
     case 8:
-        world.wall_offset_us += (int64_t)sim_random(UINT64_C(7200000000)) - INT64_C(3600000000);
+        disk.full = !disk.full;
+        sim_note("disk: %s", disk.full ? "is full" : "has room");
         break;
     case 9:
+        world.wall_offset_us += (int64_t)sim_random(UINT64_C(7200000000)) - INT64_C(3600000000);
+        break;
+    case 10:
         sim_note("machine: is short of memory");
         world.short_of_memory = true;
         fake_memory_fail(1 + (unsigned)sim_random(3), false);

@@ -119,7 +119,8 @@ ControlWait connect_step(const ConnectStep *step, PGconn **pg, ConnectStepResult
 static bool in_order_to_leave(const PGconn *conn)
 {
     return conn->phase != PHASE_COPY || conn->gap || conn->faulty || conn->over ||
-           conn->client_done || world.stop_asked || world.must_end || world.short_of_memory;
+           conn->client_done || world.stop_asked || world.must_end || world.short_of_memory ||
+           store_dropped();
 }
 
 void PQfinish(PGconn *conn)
@@ -175,6 +176,13 @@ char *PQhost(const PGconn *conn)
     static char host[] = "/sim";
     (void)conn;
     return host;
+}
+
+char *PQhostaddr(const PGconn *conn)
+{
+    static char none[] = "";
+    (void)conn;
+    return none;
 }
 
 char *PQport(const PGconn *conn)

@@ -12,11 +12,14 @@
 
 #define EXTENT ((size_t)1 << 17)
 #define CAPACITY_MAX (4 * EXTENT)
+#define LOOK_MS 1000
+#define ROOM_PATIENCE_MS 1000
 
 typedef enum Operation {
     NOTHING,
     WRITES,
     SYNCS,
+    WAITS, /* for room */
 } Operation;
 
 struct Store {
@@ -32,6 +35,8 @@ struct Store {
     uint64_t done_ms;
     bool at_rest;
     bool failed;
+    bool no_room;
+    bool unfinished; /* finishing dropped WAL */
     bool producer_waits;
     Error error;
     uint8_t memory[CAPACITY_MAX];
@@ -89,6 +94,19 @@ static Lsn earlier(Lsn a, Lsn b)
     return a < b ? a : b;
 }
 
+/* What the disk refuses is tried again later. */
+static void pause(Store *store)
+{
+    store->operation = WAITS;
+    store->done_ms = world.now_ms + LOOK_MS;
+    if (store->no_room)
+        return;
+    store->no_room = true;
+    (void)error_set(&store->error, ERROR_NO_ROOM, "sim: the disk is full");
+    sim_note("disk: refuses");
+    sim_bell(true);
+}
+
 /* Takes on the next operation, if there is one. */
 static void begin_operation(Store *store)
 {
@@ -110,6 +128,8 @@ static void begin_operation(Store *store)
         return;
     }
     store->done_ms = world.now_ms + takes_ms();
+    if (store->operation == WRITES && disk.full)
+        pause(store);
 }
 
 static void fail(Store *store)
@@ -151,11 +171,14 @@ static void end_operation(Store *store)
 {
     Operation operation = store->operation;
     store->operation = NOTHING;
+    if (operation == WAITS)
+        return;
     if (disk.broken && (operation == SYNCS || sim_chance(30))) {
         fail(store);
         return;
     }
     if (operation == WRITES) {
+        store->no_room = false;
         store->written = store->target;
         note_written(store);
         if (store->producer_waits)
@@ -191,6 +214,11 @@ bool store_rests(void)
 Lsn store_received(void)
 {
     return the_store.received;
+}
+
+bool store_dropped(void)
+{
+    return the_store.unfinished;
 }
 
 /* --- store.h --- */
@@ -235,7 +263,7 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     store->received = store->written = lsn;
     store->flushed = flushed;
     store->flush_goal = store->write_goal = LSN_INVALID;
-    store->producer_waits = store->at_rest = false;
+    store->producer_waits = store->at_rest = store->unfinished = false;
 }
 
 uint8_t *store_reserve(Store *store, size_t *ret_length)
@@ -285,7 +313,7 @@ void store_request_write(Store *store)
 
 bool store_flush_here(Store *store)
 {
-    if (store->failed || store->operation != NOTHING || sim_chance(30) ||
+    if (store->failed || store->operation != NOTHING || disk.full || sim_chance(30) ||
         store->received / SIM_SEGMENT != store->written / SIM_SEGMENT)
         return false;
     sim_wait_until(world.now_ms + (sim_chance(90) ? 0 : sim_random(5)));
@@ -306,7 +334,8 @@ StorePositions store_positions(const Store *store)
     StorePositions positions = {.flushed = store->flushed,
                                 .written = store->written,
                                 .received = store->received,
-                                .failed = store->failed};
+                                .failed = store->failed,
+                                .no_room = store->no_room};
     if (positions.written < positions.flushed)
         positions.written = positions.flushed;
     if (positions.received < positions.written)
@@ -314,21 +343,47 @@ StorePositions store_positions(const Store *store)
     return positions;
 }
 
+/* What is written becomes durable, the rest is dropped. */
+static bool give_up(Store *store, Error *err)
+{
+    store->operation = NOTHING;
+    if (store->written > store->flushed) {
+        if (disk.broken)
+            fail(store);
+        else
+            move_flush(store);
+    }
+    if (!store->failed) {
+        sim_note("store: drops WAL from %llX to %llX", (unsigned long long)store->written,
+                 (unsigned long long)store->received);
+        (void)error_set(&store->error, ERROR_NO_ROOM, "sim: no room for what was received");
+        store->at_rest = store->unfinished = true;
+        /* What the server had to say is met again once there is room. */
+        world.must_end = false;
+        sim_met(ERROR_NO_ROOM);
+    }
+    *err = store->error;
+    return false;
+}
+
 bool store_finish(Store *store, Error *err)
 {
+    uint64_t until_ms = world.now_ms + ROOM_PATIENCE_MS;
     while (!store->at_rest && (store->written < store->received || store->operation != NOTHING ||
                                store->flushed < store->received)) {
         store->flush_goal = store->write_goal = store->received;
         begin_operation(store);
         if (store->operation == NOTHING)
             break; /* nothing was received beyond what was durable before */
+        if (store->operation == WAITS && world.now_ms >= until_ms)
+            return give_up(store, err);
         sim_wait_until(store->done_ms > world.now_ms ? store->done_ms : world.now_ms + 1);
     }
     if (!store->failed)
         store->at_rest = true;
-    if (store->failed)
+    if (store->failed || store->unfinished)
         *err = store->error;
-    return !store->failed;
+    return !store->failed && !store->unfinished;
 }
 
 CheckCounts store_checks(Store *store)

@@ -88,6 +88,7 @@ void sim_met(ErrorClass class)
     bool again = class == ERROR_RETRY;
     if (options->as_pg_receivewal)
         again = world.ever_connected && (again || class == ERROR_OPERATOR);
+    again = again || class == ERROR_NO_ROOM;
     if (options->no_loop)
         again = false;
     sim_note("met: %s, %s", error_class_name(class), again ? "to be tried again" : "the end");

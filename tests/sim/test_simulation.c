@@ -34,6 +34,7 @@ static void check_end(int status)
     }
     SIM_CHECK(store_rests(), "ends without finishing the store");
     if (!world.stop_asked) {
+        SIM_CHECK(!store_dropped(), "ends without some of what it received");
         SIM_CHECK(world.options.end_position != LSN_INVALID &&
                       store_received() >= world.options.end_position,
                   "ends, which nobody asked for");

@@ -17,7 +17,7 @@ packages_codecs=(gzip lz4 zstd)
 # Unit tests; the second compiler, the sanitizers' run time and libFuzzer.
 packages_unit=(libcmocka-dev clang libclang-rt-14-dev)
 # Lint: formatting, static analysis, man pages.
-packages_lint=(clang-format-14 cppcheck mandoc)
+packages_lint=(clang-format-14 cppcheck mandoc pyflakes3)
 # Tests of the command line and against servers: pytest, TLS certificates, networks and disks of their own; for
 # PostgreSQL's own test of pg_receivewal perl and its source; a browser for the page. That source, Barman,
 # Prometheus and servers of other major versions the tests fetch and unpack themselves, without installing

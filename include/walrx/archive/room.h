@@ -42,5 +42,9 @@ bool room_block(Room *room, RoomBlock what, bool refused, uint64_t now_ms);
 /* It waits no longer. True: nothing waits any more. */
 bool room_unblock(Room *room, RoomBlock what);
 
+/* A new beginning, with nothing under way. Whatever waited before, whoever comes first looks at the
+ * disk at once, also where he takes nothing: what the disk refused may have been any of it. */
+void room_restart(Room *room, uint64_t now_ms);
+
 /* When to look again, at the latest; nothing waits: never (UINT64_MAX). */
 uint64_t room_next_look(const Room *room, uint64_t now_ms);

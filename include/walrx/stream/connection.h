@@ -20,6 +20,7 @@
 typedef struct ConnectOptions {
     const char *conninfo; /* -d: connection string or URI */
     const char *host;
+    const char *hostaddr; /* NULL: as conninfo says */
     const char *port;
     const char *user;
     const char *program;       /* fallback_application_name */
@@ -64,6 +65,10 @@ const char *connection_peer(const Connection *connection);
 /* Host name, address or socket directory, and port: of the server in use; NULL: not known. */
 const char *connection_host(const Connection *connection);
 const char *connection_port(const Connection *connection);
+
+/* Makes options lead to the host, address and port of the connection, whatever lists they have. The
+ * strings are the connection's. */
+void connection_pin(const Connection *connection, ConnectOptions *options);
 
 /* Runs a command that answers with one row; *ret is valid until the next call on the connection. No
  * row at all: *ret has count 0. */

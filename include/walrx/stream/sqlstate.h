@@ -12,6 +12,7 @@
 #define SQLSTATE_DUPLICATE_OBJECT "42710"
 /* START_REPLICATION or DROP_REPLICATION_SLOT: there is no such slot. */
 #define SQLSTATE_UNDEFINED_OBJECT "42704"
+#define SQLSTATE_OBJECT_IN_USE "55006"
 /* START_REPLICATION with an existing physical slot: it was invalidated (ReplicationSlotAcquire in
  * slot.c, PostgreSQL 18; before that the server does not look). */
 #define SQLSTATE_NOT_IN_PREREQUISITE_STATE "55000"

@@ -2,8 +2,10 @@
 """A small ext4 that other programs fill up and clear."""
 
 import os
+from contextlib import suppress
 
 from .disk import CutDisk
+from .util import wait_until
 
 
 class SmallDisk(CutDisk):
@@ -17,11 +19,16 @@ class SmallDisk(CutDisk):
         return info.f_bavail * info.f_frsize
 
     def leave_free(self, size):
-        """Another program takes all space but so much, at once and for real."""
+        """Another program takes all space but so much, at once and for real. What the receiver gives back
+        or takes meanwhile (a raw segment that is being compressed) counts."""
         with open(self.ballast, "ab") as file:
-            if self.free() > size:
-                os.posix_fallocate(file.fileno(), file.tell(), self.free() - size)
-        assert self.free() <= size + (1 << 16)
+            def taken():
+                end = os.fstat(file.fileno()).st_size
+                if self.free() > size:
+                    with suppress(OSError):  # no longer as much as that
+                        os.posix_fallocate(file.fileno(), end, self.free() - size)
+                return self.free() <= size + (1 << 16)
+            wait_until(taken, f"{size} bytes are left", 10)
 
     def fill(self):
         """Not a single block is left."""

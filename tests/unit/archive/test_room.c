@@ -57,6 +57,22 @@ static void a_large_limit_has_a_larger_margin(void **state)
     assert_in_range(room_wanted(&room, 0), 105 * SEGMENT, 120 * SEGMENT);
 }
 
+static void a_new_beginning_looks_at_once(void **state)
+{
+    (void)state;
+    room_restart(&room, NOW);
+    assert_int_equal(room.blocked, 0); /* nothing waited: nothing to find out */
+    (void)room_block(&room, ROOM_NAME, true, NOW);
+    room_restart(&room, NOW + 5);
+    assert_int_equal(room.blocked, ROOM_SEGMENT);
+    assert_false(room_enough(&room, LIMIT + SEGMENT - 1, 0)); /* the name was refused by the disk */
+    assert_true(room.look_ms == NOW + 5);
+    assert_true(room_unblock(&room, ROOM_SEGMENT));
+    (void)room_block(&room, ROOM_SEGMENT, false, NOW);
+    room_restart(&room, NOW + 5);
+    assert_true(room_enough(&room, 0, 0)); /* only the limit: that holds up what takes space */
+}
+
 static void without_a_limit_only_a_refusal_counts(void **state)
 {
     (void)state;
@@ -133,6 +149,7 @@ int main(void)
         CASE(what_takes_nothing_is_not_held_up_by_the_limit),
         CASE(it_goes_on_only_with_a_margin),
         CASE(a_large_limit_has_a_larger_margin),
+        CASE(a_new_beginning_looks_at_once),
         CASE(without_a_limit_only_a_refusal_counts),
         CASE(a_limit_beyond_all_numbers_is_never_met),
         CASE(the_first_to_wait_and_the_last_to_go_on_are_news),

@@ -126,6 +126,13 @@ static void await_pause(void)
     assert_int_equal(fixture.error.class, ERROR_NO_ROOM);
 }
 
+/* It is told behind the flush that there was room for. */
+static void await_room(void)
+{
+    while (look().no_room)
+        assert_true(wait_for_bell());
+}
+
 static void await_flush(Lsn lsn)
 {
     store_request_flush(store);
@@ -168,7 +175,7 @@ static void a_new_segment_waits_for_the_limit_and_a_margin(void **state)
     assert_false(has_partial(FIXTURE_SEGNO));
     fake_files_space(LIMIT + 2 * FIXTURE_SIZE);
     await_flush(FIXTURE_START + 1000);
-    assert_false(look().no_room);
+    await_room();
     assert_true(has_partial(FIXTURE_SEGNO));
 }
 
@@ -182,7 +189,7 @@ static void the_open_segment_has_its_room(void **state)
     (void)usleep(A_WHILE_US); /* the spare segment was made before, or is not made now */
     receive(FIXTURE_START + 1000, FIXTURE_START + FIXTURE_SIZE);
     await_flush(FIXTURE_START + FIXTURE_SIZE);
-    assert_false(look().no_room);
+    await_room();
     expect_raw(FIXTURE_SEGNO, FIXTURE_SEGNO + 1);
 }
 
@@ -198,7 +205,7 @@ static void refuse_and_go_on(FakeCall call, int error)
     Lsn received = look().received;
     receive(received, FIXTURE_START + 3 * FIXTURE_SIZE);
     await_flush(FIXTURE_START + 3 * FIXTURE_SIZE);
-    assert_false(look().no_room);
+    await_room();
     expect_raw(FIXTURE_SEGNO, FIXTURE_SEGNO + 3);
 }
 
@@ -276,7 +283,7 @@ static void finishing_keeps_what_is_there_and_drops_the_rest(void **state)
     assert_true(look().no_room); /* nobody has found room yet */
     receive(FIXTURE_START + FIXTURE_SIZE, FIXTURE_START + 3 * FIXTURE_SIZE);
     await_flush(FIXTURE_START + 3 * FIXTURE_SIZE);
-    assert_false(look().no_room);
+    await_room();
     assert_true(store_finish(store, &fixture.error));
     expect_raw(FIXTURE_SEGNO, FIXTURE_SEGNO + 3);
 }
@@ -296,6 +303,29 @@ static void finishing_without_the_name_does_not_flush_the_segment(void **state)
     assert_true(has_partial(FIXTURE_SEGNO));
 }
 
+/* The segment goes on in its file, which takes no space: nothing has to be found out about room. */
+static void a_finish_after_the_pause_of_an_earlier_stream_is_whole(void **state)
+{
+    Lsn durable = FIXTURE_START + 1000;
+    const PartialTrust trust = {
+        .exists = true, .proven_begin = FIXTURE_START, .proven_end = durable};
+    (void)state;
+    open_raw(0);
+    receive(FIXTURE_START, durable);
+    await_flush(durable);
+    fake_files_fail_from(FAKE_RENAME, fake_files_count(FAKE_RENAME) + 1, ENOSPC);
+    receive(durable, FIXTURE_START + FIXTURE_SIZE);
+    await_pause();
+    assert_false(store_finish(store, &fixture.error));
+    fake_files_fail(FAKE_ANY, 0, 0);
+    store_start(store, 1, FIXTURE_START, &trust, durable);
+    receive(FIXTURE_START, durable + 1000);
+    if (!store_finish(store, &fixture.error))
+        fail_msg("%s", fixture.error.message);
+    assert_true(look().flushed == durable + 1000);
+    assert_false(look().no_room);
+}
+
 static void copies_that_meet_a_full_disk_wait_in_memory(void **state)
 {
     (void)state;
@@ -307,7 +337,7 @@ static void copies_that_meet_a_full_disk_wait_in_memory(void **state)
     assert_int_equal(scratch_count(fixture.path, ".walrx"), 2); /* identity, lock */
     fake_files_full(0, 0);
     await_flush(FIXTURE_START + 3 * FIXTURE_SIZE);
-    assert_false(look().no_room);
+    await_room();
     assert_true(store_finish(store, &fixture.error));
     for (SegNo segno = FIXTURE_SEGNO; segno < FIXTURE_SEGNO + 3; segno++)
         assert_true(fixture_holds(segno, FORM, false,
@@ -374,6 +404,7 @@ int main(void)
         CASE(a_small_flush_in_the_stream_thread_pauses_too),
         CASE(finishing_keeps_what_is_there_and_drops_the_rest),
         CASE(finishing_without_the_name_does_not_flush_the_segment),
+        CASE(a_finish_after_the_pause_of_an_earlier_stream_is_whole),
         CASE(copies_that_meet_a_full_disk_wait_in_memory),
         CASE(finishing_drops_copies_that_have_no_room),
         CASE(whole_segments_wait_for_the_limit_too),
