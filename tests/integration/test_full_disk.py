@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """A disk that fills up, and one that fails: what was acknowledged is there, nothing else is said."""
 
+import os
 import re
 import signal
 import socket
