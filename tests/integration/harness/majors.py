@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: PostgreSQL
 """Servers of every major version: their programs, and WAL of as many kinds as SQL alone can make."""
 
+import functools
 import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from .packages import Unavailable
+from .packages import OptionalUnavailable, Unavailable
 from .postgres import BINDIR
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "pg-majors.sh"
 ALL = range(10, 20)
 USUAL = (10, 13, 15, 17, 18, 19)
+DEBIANS = (13, 15, 17, 18, 19)  # the others come through npm, which needs a registry of its own
 INSTALLED = 15
 # Durability of these servers is not what is looked at; one core serves several of them.
 CHEAP = {"fsync": "off", "max_prepared_transactions": "5", "track_commit_timestamp": "on"}
@@ -27,19 +29,40 @@ def chosen(text):
     return found
 
 
+@functools.lru_cache(maxsize=None)
+def _set_up(major):
+    """None, or why there is no such server here: asked for once in a process."""
+    if not shutil.which("apt-get"):
+        return Unavailable("no apt-get")
+    try:
+        done = subprocess.run([str(SCRIPT), "setup", str(major)], env=_environment(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500, check=False)
+    except subprocess.TimeoutExpired as error:
+        return _kind(major)(f"major {major}: {error}")
+    if done.returncode != 0:
+        return _kind(major)(f"major {major} cannot be set up: {done.stdout.strip()[-300:]}")
+    return None
+
+
+def _kind(major):
+    return Unavailable if major in DEBIANS else OptionalUnavailable
+
+
+def _environment():
+    env = dict(os.environ)
+    env.setdefault("PG_MAJORS_DIR", str(Path(tempfile.gettempdir()) / "pg-majors"))
+    return env
+
+
 def programs_of(major):
     """The folder with the server programs of a major version."""
     if major == INSTALLED:
         return BINDIR
-    env = dict(os.environ)
-    env.setdefault("PG_MAJORS_DIR", str(Path(tempfile.gettempdir()) / "pg-majors"))
-    if not shutil.which("apt-get"):
-        raise Unavailable("no apt-get")
-    done = subprocess.run([str(SCRIPT), "setup", str(major)], env=env, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500, check=False)
-    if done.returncode != 0:
-        raise Unavailable(f"major {major} cannot be set up: {done.stdout.strip()[-300:]}")
-    out = subprocess.run([str(SCRIPT), "bindir", str(major)], env=env, stdout=subprocess.PIPE, text=True, check=True)
+    reason = _set_up(major)
+    if reason is not None:
+        raise reason
+    out = subprocess.run([str(SCRIPT), "bindir", str(major)], env=_environment(), stdout=subprocess.PIPE, text=True,
+                         check=True)
     return Path(out.stdout.strip())
 
 

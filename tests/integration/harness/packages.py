@@ -19,6 +19,10 @@ class Unavailable(Exception):
     pass
 
 
+class OptionalUnavailable(Unavailable):
+    """From another place than the distribution's archive: not every machine with a network reaches it."""
+
+
 def cache_dir():
     path = Path(os.environ.get("WALRX_TEST_CACHE") or Path(tempfile.gettempdir()) / "walrx-test-cache")
     path.mkdir(mode=0o755, parents=True, exist_ok=True)
