@@ -35,7 +35,7 @@ static bool wait_for_work(Store *store, bool *ret_finish)
         uint64_t until_ms = idle ? UINT64_MAX : store_next_look(store);
         if (until_ms == UINT64_MAX)
             (void)pthread_cond_wait(&store->work, &store->mutex);
-        else if (!sleep_until(store, until_ms))
+        else if (!sleep_until(store, until_ms) && !store->borrowed)
             break;
     }
     store->asleep = false;

@@ -35,7 +35,7 @@ static bool ask_view(Receiver *receiver, bool *ret_known, bool *ret_exists, Slot
     *ret_known = slot_view(receiver->connection, &options->connect, receiver->control,
                            options->slot, ret_exists, ret, err);
     if (!*ret_known) {
-        receiver->slot_view_refused = true;
+        receiver->slot_view_refused = err->class == ERROR_OPERATOR;
         log_line(LOG_DEBUG, NULL, "pg_replication_slots cannot be read: %s", err->message);
     }
     return *ret_known || (err->class != ERROR_STOPPED && err->class != ERROR_MEMORY);
