@@ -188,8 +188,10 @@ static void print_state(const Page *page, const Snapshot *snapshot)
     (void)fprintf(page->out, "%s, since %s (%s)", state_word(snapshot->state),
                   time_text(snapshot->state_since, time), since_text(snapshot->state_since, text));
     if (snapshot->held_by != HOLD_NONE)
-        (void)fprintf(page->out, ", held up by %s",
-                      snapshot->held_by == HOLD_DISK ? "the disk" : "compression");
+        (void)fprintf(page->out, ", %s",
+                      snapshot->held_by == HOLD_ROOM   ? "PAUSED until there is room on the disk"
+                      : snapshot->held_by == HOLD_DISK ? "held up by the disk"
+                                                       : "held up by compression");
     end(page);
 }
 
@@ -364,6 +366,9 @@ static void print_archive(const Page *page, const Snapshot *snapshot)
     }
     begin(page, "free disk space");
     (void)fputs(status_bytes(snapshot->free_bytes, text[2]), page->out);
+    if (snapshot->min_free_bytes != SNAPSHOT_UNKNOWN && snapshot->min_free_bytes != 0)
+        (void)fprintf(page->out, ", of which %s stay free",
+                      status_bytes(snapshot->min_free_bytes, text[0]));
     end(page);
 }
 
