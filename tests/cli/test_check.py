@@ -51,7 +51,7 @@ def state(tmp_path):
             for folder in folders:
                 place = place[folder]
             place[name] = value
-        told["pg_stat_wal_receiver"]["status"] = told["process"]["state"]
+        told["pg_stat_wal_receiver"].update(pid=os.getpid(), status=told["process"]["state"])
         (tmp_path / ".walrx" / "state.json").write_text(json.dumps(told))
     yield call
     os.close(fd)
