@@ -6,6 +6,7 @@
  */
 #include "fuzz.h"
 #include "walrx/cli/config_file.h"
+#include "walrx/stream/receiver.h"
 
 #define NAME "fuzz.conf"
 
@@ -19,7 +20,9 @@ static void check_within_limits(const Options *options)
         if (spec->kind == OPTION_NUMBER || spec->kind == OPTION_SIZE ||
             spec->kind == OPTION_DURATION || spec->kind == OPTION_SECONDS) {
             uint64_t value = *(const uint64_t *)(const void *)member;
-            require(value >= spec->minimum && value <= spec->maximum);
+            bool not_given =
+                spec->offset == offsetof(Options, min_free) && value == MIN_FREE_DEFAULT;
+            require(not_given || (value >= spec->minimum && value <= spec->maximum));
         }
     }
     require(!options->help && !options->version && options->config == NULL);

@@ -6,9 +6,10 @@
  */
 #include "fuzz.h"
 #include "walrx/cli/option_parse.h"
+#include "walrx/stream/receiver.h"
 
 #define ARGUMENTS_MAX 32
-#define COMMANDS 6 /* bits of CommandBit */
+#define COMMANDS 9 /* bits of CommandBit */
 #define TEXT_SIZE 4096
 
 static int split(const uint8_t *data, size_t size, char *text, char **arguments)
@@ -36,7 +37,9 @@ static void check_within_limits(CommandBit command, const Options *options)
         if (spec->kind == OPTION_NUMBER || spec->kind == OPTION_SIZE ||
             spec->kind == OPTION_DURATION || spec->kind == OPTION_SECONDS) {
             uint64_t value = *(const uint64_t *)(const void *)member;
-            require(value >= spec->minimum && value <= spec->maximum);
+            bool not_given =
+                spec->offset == offsetof(Options, min_free) && value == MIN_FREE_DEFAULT;
+            require(not_given || (value >= spec->minimum && value <= spec->maximum));
         }
     }
 }
