@@ -12,7 +12,7 @@
 
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot",   "status", "wait",
+static const char *const help_words[] = {"receive", "slot",   "status", "wait", "check",
                                          "list",    "verify", "bench",  NULL};
 
 const CommandSpec command_specs[] = {
@@ -22,6 +22,8 @@ const CommandSpec command_specs[] = {
      "create, drop or show physical replication slots", cmd_slot},
     {"status", COMMAND_STATUS, true, "", NULL, "show what the receiver of an archive does",
      cmd_status},
+    {"check", COMMAND_CHECK, true, "", NULL,
+     "judge the receiver of an archive, for Nagios and Icinga", cmd_check},
     {"wait", COMMAND_WAIT, true, "", NULL, "wait until WAL up to a position is durable", cmd_wait},
     {"list", COMMAND_LIST, true, "", NULL,
      "show what an archive holds: ranges, gaps, sizes, commit times", cmd_list},

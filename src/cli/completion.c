@@ -41,11 +41,21 @@ static void print_commands(FILE *out)
     }
 }
 
+/* The letter may be a flag of another command, behind which options follow. */
+static bool is_flag_elsewhere(char letter)
+{
+    for (size_t i = 0; i < option_spec_count; i++) {
+        if (option_specs[i].short_name == letter && option_specs[i].kind == OPTION_FLAG)
+            return true;
+    }
+    return false;
+}
+
 /* What completes the value of an option: a compgen call's arguments, "" for nothing. */
 static void print_value(FILE *out, const OptionSpec *spec)
 {
     (void)fputs("        ", out);
-    if (spec->short_name != '\0')
+    if (spec->short_name != '\0' && !is_flag_elsewhere(spec->short_name))
         (void)fprintf(out, "-%c | ", spec->short_name);
     (void)fprintf(out, "--%s) ", spec->name);
     if (spec->kind == OPTION_CHOICE) {
@@ -67,7 +77,7 @@ static bool completes_values(const OptionSpec *spec)
 {
     return spec->kind != OPTION_FLAG &&
            (spec->commands & (COMMAND_RECEIVE | COMMAND_SLOT | COMMAND_BENCH | COMMAND_LIST |
-                              COMMAND_VERIFY | COMMAND_STATUS | COMMAND_WAIT)) != 0;
+                              COMMAND_VERIFY | COMMAND_STATUS | COMMAND_WAIT | COMMAND_CHECK)) != 0;
 }
 
 /* Once for each name: rows of one name complete alike. */

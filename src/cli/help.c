@@ -117,6 +117,24 @@ static void print_usage(FILE *out, CommandBit command)
     }
 }
 
+/* What `walrx check` compares. */
+static void print_thresholds(FILE *out)
+{
+    char texts[2][CHECK_LIMIT_TEXT_SIZE];
+    char label[LABEL_SIZE];
+    (void)fprintf(out, "\n%-22s%-11s%s\n", "NAME", "warning", "critical");
+    for (int i = 0; i < CHECK_FIGURE_COUNT; i++) {
+        (void)snprintf(label, sizeof(label), "%-22s%-11s%-10s", check_figures[i].name,
+                       check_limit_text((CheckFigure)i, false, texts[0]),
+                       check_limit_text((CheckFigure)i, true, texts[1]));
+        print_entry(out, label, 43, check_figures[i].help);
+    }
+    (void)fputs("\nIt warns above a VALUE; of slot-safe and free-disk, below it. A VALUE alone is\n"
+                "for flushed-lag: -w 1GB -c 10GB. * More where the receiver keeps more free.\n"
+                "\nExit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; 3 for --help, too.\n",
+                out);
+}
+
 void help_print_command(FILE *out, CommandBit command)
 {
     size_t column = widest_label(command) + 2;
@@ -125,6 +143,8 @@ void help_print_command(FILE *out, CommandBit command)
         print_group(out, command, (OptionGroup)group, column);
     if (command == COMMAND_STATUS || command == COMMAND_WAIT)
         (void)fputs("\nTIME is a number with ms, s, min, h or d, or a number of seconds.\n", out);
+    if (command == COMMAND_CHECK)
+        print_thresholds(out);
     if (command == COMMAND_RECEIVE || command == COMMAND_BENCH)
         (void)fputs("\nTIME is a number with ms, s, min, h or d, or a number of seconds.\n"
                     "SIZE is a number with kB, MB or GB, or a number of bytes.\n",

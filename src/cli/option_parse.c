@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define ROW_BASE 256 /* above every short option */
-#define MAX_ROWS 64
+#define MAX_ROWS 128
 
 typedef struct GetoptTables {
     struct option longs[MAX_ROWS + 1];
@@ -43,6 +43,8 @@ const char *options_program(CommandBit command)
         return "walrx status";
     case COMMAND_WAIT:
         return "walrx wait";
+    case COMMAND_CHECK:
+        return "walrx check";
     }
     return "walrx";
 }
@@ -237,7 +239,7 @@ bool options_check(CommandBit command, const Options *options, Error *err)
 {
     if (command == COMMAND_BENCH)
         return check_bench(options, err);
-    if (command == COMMAND_LIST)
+    if (command == COMMAND_LIST || command == COMMAND_CHECK)
         return true; /* no option depends on another */
     if (command == COMMAND_STATUS)
         return !options->watch || !options->json ||

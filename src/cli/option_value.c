@@ -205,6 +205,8 @@ bool option_store(const OptionSpec *spec, const char *text, Options *options, Er
         return store_compress(spec, text, options, err);
     case OPTION_CHOICE:
         return store_choice(spec, text, options, err);
+    case OPTION_LIMITS:
+        return check_limits_parse(text, member(spec, options), err);
     }
     return error_set(err, ERROR_USAGE, "option --%s cannot be set", spec->name);
 }
@@ -212,6 +214,15 @@ bool option_store(const OptionSpec *spec, const char *text, Options *options, Er
 static bool same_text(const char *a, const char *b)
 {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_limits(const CheckLimits *a, const CheckLimits *b)
+{
+    for (size_t i = 0; i < CHECK_FIGURE_COUNT; i++) {
+        if (a->limit[i].kind != b->limit[i].kind || a->limit[i].value != b->limit[i].value)
+            return false;
+    }
+    return true;
 }
 
 bool option_same(const OptionSpec *spec, const Options *a, const Options *b)
@@ -235,6 +246,8 @@ bool option_same(const OptionSpec *spec, const Options *a, const Options *b)
         const CompressSpec *two = y;
         return one->method == two->method && one->level == two->level;
     }
+    case OPTION_LIMITS:
+        return same_limits(x, y);
     }
     return false;
 }
@@ -248,6 +261,7 @@ const char *option_format(const OptionSpec *spec, const Options *options,
     switch (spec->kind) {
     case OPTION_FLAG:
     case OPTION_LSN:
+    case OPTION_LIMITS:
         break;
     case OPTION_NUMBER:
         (void)snprintf(buffer, OPTION_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)value);

@@ -28,6 +28,7 @@
 #define VERIFY COMMAND_VERIFY
 #define STATUS COMMAND_STATUS
 #define WAIT COMMAND_WAIT
+#define CHECK COMMAND_CHECK
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -52,7 +53,7 @@ const OptionSpec option_specs[] = {
      .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
      .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
-    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT, MEMBER(directory),
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK, MEMBER(directory),
      .help = "archive directory; without it, the current one"},
     {"duration", 0, OPTION_DURATION, GENERAL, "TIME", BENCH, MEMBER(duration_ms), .minimum = 100,
      .maximum = MAX_INTERVAL_MS, .help = "measure for so long (10s, and no limit with --endpos)"},
@@ -69,6 +70,10 @@ const OptionSpec option_specs[] = {
      .help = "wait until WAL up to this position is durable in the archive"},
     {"timeout", 0, OPTION_DURATION, GENERAL, "TIME", WAIT, MEMBER(timeout_ms),
      .maximum = MAX_INTERVAL_MS, .help = "give up after this time; 0 never does"},
+    {"warning", 'w', OPTION_LIMITS, GENERAL, "NAME=VALUE,...", CHECK, MEMBER(check_warning),
+     .help = "thresholds that warn; off takes one away; may be given again"},
+    {"critical", 'c', OPTION_LIMITS, GENERAL, "NAME=VALUE,...", CHECK, MEMBER(check_critical),
+     .help = "thresholds that are critical"},
     {"slot", 'S', OPTION_TEXT, GENERAL, "NAME", RECEIVE | SLOT | FRONT, IN_FILE, MEMBER(slot),
      .help = "physical replication slot"},
     {"endpos", 'E', OPTION_LSN, GENERAL, "LSN", RECEIVE | FRONT, IN_FILE, MEMBER(endpos),
@@ -140,10 +145,10 @@ const OptionSpec option_specs[] = {
     {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS, MEMBER(json),
      .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT, MEMBER(version),
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK, MEMBER(version),
      .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT, MEMBER(help),
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK, MEMBER(help),
      .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,

@@ -20,48 +20,6 @@ typedef struct Page {
     const char *end;
 } Page;
 
-const char *status_bytes(uint64_t bytes, char buffer[STATUS_SIZE_TEXT])
-{
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    if (bytes == SNAPSHOT_UNKNOWN) {
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "-");
-        return buffer;
-    }
-    while (value >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
-        value /= 1024;
-        unit++;
-    }
-    (void)snprintf(buffer, STATUS_SIZE_TEXT, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
-    return buffer;
-}
-
-const char *status_time(uint64_t ns, char buffer[STATUS_SIZE_TEXT])
-{
-    uint64_t seconds = ns / NS_PER_SECOND;
-    if (ns == SNAPSHOT_UNKNOWN)
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "-");
-    else if (ns == 0)
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "0 s");
-    else if (ns < 1000000)
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " us", ns / 1000);
-    else if (ns < NS_PER_SECOND)
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%.1f ms", (double)ns / 1e6);
-    else if (seconds < 60)
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%.1f s", (double)ns / 1e9);
-    else if (seconds < 3600)
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " min %" PRIu64 " s", seconds / 60,
-                       seconds % 60);
-    else if (seconds < 86400)
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
-                       seconds / 60 % 60);
-    else
-        (void)snprintf(buffer, STATUS_SIZE_TEXT, "%" PRIu64 " d %" PRIu64 " h", seconds / 86400,
-                       seconds / 3600 % 24);
-    return buffer;
-}
-
 static void begin(const Page *page, const char *label)
 {
     (void)fprintf(page->out, "%-*s", LABEL_WIDTH, label);
@@ -94,17 +52,6 @@ static void put_text(const Page *page, const char *text)
         blank = length > 0;
         text += length > 0 ? length : 1;
     }
-}
-
-static const char *time_text(PgTime time, char buffer[CLOCK_TEXT_SIZE])
-{
-    if (time == PG_TIME_NONE)
-        return "-";
-    (void)clock_pg_text(time, buffer);
-    char *point = strchr(buffer, '.');
-    if (point != NULL)
-        (void)snprintf(point, CLOCK_TEXT_SIZE - (size_t)(point - buffer), "Z");
-    return buffer;
 }
 
 static const char *lsn_text(Lsn lsn, char buffer[LSN_TEXT_SIZE])
@@ -152,7 +99,7 @@ static void print_running(const Page *page, const Look *look)
     }
     (void)fputs(", walrx ", page->out);
     put_text(page, snapshot->version);
-    (void)fprintf(page->out, ", since %s (%s)", time_text(snapshot->started, time),
+    (void)fprintf(page->out, ", since %s (%s)", status_moment(snapshot->started, time),
                   since_text(snapshot->started, text));
     end(page);
     if (!look->stale)
@@ -172,11 +119,11 @@ static void print_dead(const Page *page, const Look *look)
     (void)fputs("NOT RUNNING", page->out);
     if (look->has_state && snapshot->stopped != PG_TIME_NONE)
         (void)fprintf(page->out, ": ended %s (%s ago) with exit status %d",
-                      time_text(snapshot->stopped, time), since_text(snapshot->stopped, text),
+                      status_moment(snapshot->stopped, time), since_text(snapshot->stopped, text),
                       snapshot->exit_status);
     else if (look->has_state)
         (void)fprintf(page->out, ": it was killed; last seen %s (%s ago)",
-                      time_text(snapshot->at, time), since_text(snapshot->at, text));
+                      status_moment(snapshot->at, time), since_text(snapshot->at, text));
     end(page);
 }
 
@@ -186,10 +133,13 @@ static void print_state(const Page *page, const Snapshot *snapshot)
     char text[STATUS_SIZE_TEXT];
     begin(page, "state");
     (void)fprintf(page->out, "%s, since %s (%s)", state_word(snapshot->state),
-                  time_text(snapshot->state_since, time), since_text(snapshot->state_since, text));
+                  status_moment(snapshot->state_since, time),
+                  since_text(snapshot->state_since, text));
     if (snapshot->held_by != HOLD_NONE)
-        (void)fprintf(page->out, ", held up by %s",
-                      snapshot->held_by == HOLD_DISK ? "the disk" : "compression");
+        (void)fprintf(page->out, ", %s",
+                      snapshot->held_by == HOLD_ROOM   ? "PAUSED until there is room on the disk"
+                      : snapshot->held_by == HOLD_DISK ? "held up by the disk"
+                                                       : "held up by compression");
     end(page);
 }
 
@@ -364,6 +314,9 @@ static void print_archive(const Page *page, const Snapshot *snapshot)
     }
     begin(page, "free disk space");
     (void)fputs(status_bytes(snapshot->free_bytes, text[2]), page->out);
+    if (snapshot->min_free_bytes != SNAPSHOT_UNKNOWN && snapshot->min_free_bytes != 0)
+        (void)fprintf(page->out, ", of which %s stay free",
+                      status_bytes(snapshot->min_free_bytes, text[0]));
     end(page);
 }
 
@@ -374,7 +327,7 @@ static void print_failure(const Page *page, const TelemetryFailure *failure)
         return;
     end(page);
     begin(page, "last error");
-    (void)fprintf(page->out, "%s: ", time_text(failure->at, time));
+    (void)fprintf(page->out, "%s: ", status_moment(failure->at, time));
     put_text(page, failure->error.message);
     end(page);
     if (failure->error.detail[0] != '\0') {
@@ -429,7 +382,7 @@ void status_print_line(FILE *out, const Look *look)
     char time[CLOCK_TEXT_SIZE];
     char lsn[LSN_TEXT_SIZE];
     char text[3][STATUS_SIZE_TEXT];
-    (void)fprintf(out, "%s  ", time_text(clock_pg_time(), time));
+    (void)fprintf(out, "%s  ", status_moment(clock_pg_time(), time));
     if (!look->running)
         (void)fputs("NOT RUNNING", out);
     else if (!look->is_its_own)

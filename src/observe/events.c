@@ -89,7 +89,9 @@ static void note_holdup(EventLog *log, const Snapshot *before, const Snapshot *n
         add(log, now->at, EVENT_GOOD, "nothing holds receiving up any more");
     else
         add(log, now->at, EVENT_WARN, "receiving waits for %s",
-            now->held_by == HOLD_DISK ? "the disk" : "compression");
+            now->held_by == HOLD_ROOM   ? "room on the disk"
+            : now->held_by == HOLD_DISK ? "the disk"
+                                        : "compression");
 }
 
 static void note_archive(EventLog *log, const Snapshot *before, const Snapshot *now)

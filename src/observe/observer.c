@@ -62,6 +62,7 @@ struct Observer {
     pthread_mutex_t lock;
     Store *store;
     CheckCounts checks; /* when the store is gone */
+    uint64_t min_free_bytes;
     Facts facts;
     Rates rates;
     History history;
@@ -134,6 +135,7 @@ void observer_snapshot(Observer *observer, Snapshot *ret)
     ret->newest_gap_end = observer->facts.newest_gap.end;
     ret->quarantined = observer->facts.quarantined;
     ret->free_bytes = observer->facts.free_bytes;
+    ret->min_free_bytes = observer->min_free_bytes;
     ret->rates = observer->rates;
     ret->monitor = observer->monitor;
     ret->stopped = observer->stopped;
@@ -301,6 +303,8 @@ static void on_archive(void *context, const Archive *archive, Store *store)
     if (observer->store != NULL)
         observer->checks = store_checks(observer->store);
     observer->store = store;
+    if (store != NULL) /* it goes by the segment size, which only a server tells */
+        observer->min_free_bytes = archive->min_free;
     (void)pthread_mutex_unlock(&observer->lock);
 }
 
@@ -346,11 +350,11 @@ bool observer_open(const ObserverOptions *options, Observer **ret, Error *err)
         .pid = (uint64_t)getpid(),
         .started = clock_pg_time(),
         .verify = options->verify,
-        .min_free_bytes = options->min_free_bytes,
         .state_interval_ns =
             (interval_ms != 0 ? interval_ms : DEFAULT_INTERVAL_MS) * NS_PER_MS + LATE,
     };
     observer->facts.free_bytes = SNAPSHOT_UNKNOWN;
+    observer->min_free_bytes = SNAPSHOT_UNKNOWN;
     observer->rates = unknown.rates;
     observer->monitor = unknown.monitor;
     observer->stopped = PG_TIME_NONE;

@@ -31,6 +31,7 @@ void snapshot_clear(Snapshot *ret)
         .last_message_sent = PG_TIME_NONE,
         .last_message_age_ns = SNAPSHOT_UNKNOWN,
         .free_bytes = SNAPSHOT_UNKNOWN,
+        .min_free_bytes = SNAPSHOT_UNKNOWN,
         .monitor =
             {
                 .at = PG_TIME_NONE,
@@ -84,7 +85,6 @@ static void take_process(const SnapshotSource *source, const TelemetryMoment *mo
     ret->held_by = (HoldCause)moment->held_by;
     ret->state_interval_ns = source->state_interval_ns;
     ret->verify = source->verify;
-    ret->min_free_bytes = source->min_free_bytes;
 }
 
 static void take_stream(const TelemetryMoment *moment, const Now *now, Snapshot *ret)

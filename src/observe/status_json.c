@@ -54,10 +54,11 @@ typedef struct Field {
 
 static const char *const state_names[] = {"starting", "streaming", "restarting", "stopping",
                                           "stopped"};
-static const char *const hold_names[] = {NULL, "disk", "compression"};
+static const char *const hold_names[HOLD_CAUSE_COUNT] = {NULL, "disk", "compression", "room"};
 static const char *const verify_names[] = {"off", "on", "stop"};
-static const char *const class_names[] = {"none",    "usage",   "retry",  "operator", "protocol",
-                                          "archive", "storage", "memory", "stopped"};
+static const char *const class_names[ERROR_STOPPED + 1] = {
+    "none",    "usage",   "retry",   "operator", "protocol",
+    "archive", "storage", "no_room", "memory",   "stopped"};
 
 #define AT(member) .offset = offsetof(Snapshot, member)
 #define STRING(path, member)                                                                       \
@@ -171,7 +172,7 @@ static const Field fields[] = {
     VALUE("gaps/newest_end_lsn", POSITION, newest_gap_end),
     VALUE("gaps/quarantined_files", COUNT, quarantined),
     VALUE("disk/free_bytes", NUMBER, free_bytes),
-    VALUE("disk/min_free_bytes", COUNT, min_free_bytes),
+    VALUE("disk/min_free_bytes", NUMBER, min_free_bytes),
     VALUE("monitor/reachable", FLAG, monitor.reachable),
     VALUE("monitor/at", TIME, monitor.at),
     STRING("monitor/problem", monitor.problem),

@@ -360,7 +360,10 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
     tell_room(stream, store.no_room, now);
     tell_holdup(stream, &store, now);
     FeedbackDecision decision = decide(stream, &positions);
-    note_positions(receiver, stream->start, stream->holdup.told, clock_monotonic_ns());
+    /* A full disk is told at once, also while the ring has room for what comes. */
+    note_positions(receiver, stream->start,
+                   receiver->no_room_since_ms != 0 ? HOLD_ROOM : stream->holdup.told,
+                   clock_monotonic_ns());
     if (decision.peer_dead)
         return error_set(err, ERROR_RETRY, "no message from the server for %llu ms",
                          (unsigned long long)receiver->tunables.receive_timeout_ms);

@@ -65,6 +65,9 @@ def complete(script, tmp_path):
     (["receive", "--config", "=", "file"], ["file.conf"]),
     (["receive", "--config", "file"], ["file.conf"]),
     (["receive", "-v", "--on"], ["--on-gap"]),
+    (["receive", "-w", "--on"], ["--on-gap"]),
+    (["check", "--"], ["--directory", "--warning", "--critical", "--version", "--help"]),
+    (["check", "--warning", ""], []),
     (["li"], ["list"]),
     (["list", "--"], ["--directory", "--json", "--version", "--help"]),
     (["list", "-D", "f"], ["folder one"]),
@@ -83,7 +86,7 @@ def test_completes(complete, words, expected):
 
 
 def test_all_commands_are_offered(complete):
-    assert complete("") == ["--help", "--version", "receive", "slot", "status", "wait", "list", "verify", "bench",
+    assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify", "bench",
                             "completion", "help"]
 
 

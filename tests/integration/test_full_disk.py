@@ -15,7 +15,8 @@ from harness.util import lsn, lsn_text, stays_true, wait_until
 from harness.util import run as run_program
 
 MB = 1 << 20
-PAUSED = "are free on the filesystem of|No space left on device"
+# That the state could not be written is told on its own.
+PAUSED = r"are free on the filesystem of|(?<!state\.json\.next\": )No space left on device"
 RESUMED = "there is room again"
 
 

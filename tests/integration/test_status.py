@@ -154,8 +154,9 @@ def test_who_is_dead_is_told_by_the_lock(world, walrx):
     # The next one takes its place.
     it.start()
     it.wait_streaming(server)
-    wait_until(lambda: look(world, walrx, directory)["receiver"], "the new one tells its state")
-    assert look(world, walrx, directory)["receiver"]["process"]["pid"] == it.process.pid
+    # Until it has told its own state there is none to show, or that of the killed one on the way out.
+    wait_until(lambda: (look(world, walrx, directory)["receiver"] or {"process": {"pid": 0}})["process"]["pid"]
+               == it.process.pid, "the new one tells its state")
     assert it.stop() == 0
     whole = look(world, walrx, directory, NOT_RUNNING)
     assert whole["receiver"]["process"]["exit_status"] == 0

@@ -7,6 +7,7 @@
 
 #include "walrx/base/error.h"
 #include "walrx/codec/codec.h"
+#include "walrx/observe/check_limits.h"
 #include "walrx/os/log.h"
 #include "walrx/proto/lsn.h"
 
@@ -24,6 +25,7 @@ typedef enum CommandBit {
     COMMAND_LIST = 1 << 5,
     COMMAND_STATUS = 1 << 6,
     COMMAND_WAIT = 1 << 7,
+    COMMAND_CHECK = 1 << 8,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -37,6 +39,7 @@ typedef enum OptionKind {
     OPTION_LSN,      /* Lsn */
     OPTION_COMPRESS, /* CompressSpec */
     OPTION_CHOICE,   /* const char *, one of `choices` */
+    OPTION_LIMITS,   /* CheckLimits; each occurrence adds to the ones before */
 } OptionKind;
 
 /* The headings of --help. */
@@ -117,6 +120,9 @@ typedef struct Options {
     uint64_t interval_ms;
     Lsn lsn;
     uint64_t timeout_ms; /* 0: none */
+    /* check */
+    CheckLimits check_warning;
+    CheckLimits check_critical;
 } Options;
 
 extern const OptionSpec option_specs[];

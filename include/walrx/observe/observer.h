@@ -32,7 +32,6 @@ typedef struct ObserverOptions {
     const char *version;   /* the same */
     const char *directory; /* the same */
     VerifyMode verify;
-    uint64_t min_free_bytes;
     uint64_t status_interval_ms;
 } ObserverOptions;
 

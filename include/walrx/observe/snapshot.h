@@ -137,7 +137,7 @@ typedef struct Snapshot {
     Lsn newest_gap_end;
     uint64_t quarantined;    /* files */
     uint64_t free_bytes;     /* of the archive's filesystem; SNAPSHOT_UNKNOWN */
-    uint64_t min_free_bytes; /* --min-free; 0: off */
+    uint64_t min_free_bytes; /* --min-free; 0: off; SNAPSHOT_UNKNOWN before a stream */
     MonitorView monitor;
 } Snapshot;
 
@@ -152,7 +152,6 @@ typedef struct SnapshotSource {
     uint64_t pid;
     PgTime started;
     VerifyMode verify;
-    uint64_t min_free_bytes;
     uint64_t state_interval_ns;
 } SnapshotSource;
 

@@ -72,7 +72,8 @@ static const Family families[] = {
      AT(quarantined)},
     {"walrx_archive_free_bytes", "Bytes the receiver can still use on the archive's filesystem.",
      NUMBER, AT(free_bytes)},
-    {"walrx_archive_min_free_bytes", "Below which the receiver is to warn; 0: off.", NUMBER,
+    {"walrx_archive_min_free_bytes",
+     "That the receiver leaves free: it pauses before; 0: it takes all.", NUMBER,
      AT(min_free_bytes)},
 };
 #define FAMILY_COUNT (sizeof(families) / sizeof(families[0]))
@@ -81,7 +82,7 @@ static const char *const stage_names[LAG_STAGE_COUNT] = {"received", "written", 
                                                          "archived"};
 static const char *const state_names[] = {"starting", "streaming", "restarting", "stopping",
                                           "stopped"};
-static const char *const hold_names[] = {"none", "disk", "compression"};
+static const char *const hold_names[HOLD_CAUSE_COUNT] = {"none", "disk", "compression", "room"};
 
 static void begin(FILE *out, const char *name, const char *type, const char *help)
 {

@@ -122,6 +122,22 @@ static void options_of_status_and_wait_are_taken(void **state)
     assert_int_equal(options.timeout_ms, 120000);
 }
 
+static void options_of_check_add_up(void **state)
+{
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    assert_true(parse(COMMAND_CHECK, "-D /a -w 1GB --warning=gaps=1,queue=off -c gaps=1", &line,
+                      &options, &error));
+    assert_int_equal(options.check_warning.limit[CHECK_FLUSHED_LAG].value, 1 << 30);
+    assert_int_equal(options.check_warning.limit[CHECK_GAPS].value, 1);
+    assert_int_equal(options.check_warning.limit[CHECK_QUEUE].kind, CHECK_LIMIT_OFF);
+    assert_int_equal(options.check_warning.limit[CHECK_FREE_DISK].kind, CHECK_LIMIT_DEFAULT);
+    assert_int_equal(options.check_critical.limit[CHECK_GAPS].kind, CHECK_LIMIT_AT);
+    assert_int_equal(options.check_critical.limit[CHECK_FLUSHED_LAG].kind, CHECK_LIMIT_DEFAULT);
+}
+
 static void options_of_verify_are_taken(void **state)
 {
     Line line;
@@ -325,6 +341,8 @@ static const Refusal refusals[] = {
     {COMMAND_STATUS, "--watch --json", "cannot use --watch together with --json", true},
     {COMMAND_STATUS, "--interval=1ms", "--interval must be in range 100ms..2147483s", true},
     {COMMAND_WAIT, "", "no position to wait for specified using --lsn", true},
+    {COMMAND_CHECK, "-w lag=1", "unknown threshold \"lag\"", true},
+    {COMMAND_CHECK, "-c queue=1s", "invalid threshold \"1s\" for queue", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},
@@ -450,6 +468,7 @@ int main(void)
         cmocka_unit_test(every_option_of_pg_receivewal_is_taken),
         cmocka_unit_test(options_of_bench_are_taken),
         cmocka_unit_test(options_of_status_and_wait_are_taken),
+        cmocka_unit_test(options_of_check_add_up),
         cmocka_unit_test(options_of_verify_are_taken),
         cmocka_unit_test(options_of_walrx_are_taken),
         cmocka_unit_test(defaults_are_those_of_the_manual),

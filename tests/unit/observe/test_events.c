@@ -145,6 +145,10 @@ static void damage_gaps_and_holdups_are_told(void **state)
     events_note(&events, &before, &now);
     assert_int_equal(events.count, 4);
     expect(3, EVENT_GOOD, "nothing holds");
+    before = now;
+    now.held_by = HOLD_ROOM;
+    events_note(&events, &before, &now);
+    expect(4, EVENT_WARN, "waits for room on the disk");
 }
 
 static void a_slot_in_danger_is_bad_news(void **state)

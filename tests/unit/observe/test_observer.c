@@ -36,7 +36,6 @@ static int setup(void **state)
                                      .version = "1.2.3",
                                      .directory = fixture.path,
                                      .verify = VERIFY_STOP,
-                                     .min_free_bytes = 9,
                                      .status_interval_ms = 60000};
     if (!observer_open(&options, &observer, &fixture.error))
         return -1;
@@ -98,7 +97,7 @@ static void the_state_follows_what_is_durable(void **state)
     assert_string_equal(snapshot.version, "1.2.3");
     assert_string_equal(snapshot.directory, fixture.path);
     assert_int_equal(snapshot.verify, VERIFY_STOP);
-    assert_int_equal(snapshot.min_free_bytes, 9);
+    assert_int_equal(snapshot.min_free_bytes, SNAPSHOT_UNKNOWN);
     assert_int_equal(snapshot.state, RECEIVER_STREAMING);
     assert_int_equal(snapshot.stopped, PG_TIME_NONE);
     assert_int_equal(snapshot.exit_status, EXIT_STATUS_NONE);
@@ -153,6 +152,30 @@ static void a_state_that_cannot_be_written_ends_nothing(void **state)
     (void)await_flushed(START + 200);
 }
 
+/* The limit goes by the segment size, so it is known with the store, and stays when that is gone.
+ */
+static void the_limit_of_free_space_comes_with_the_store(void **state)
+{
+    Store *store;
+    Bell bell;
+    (void)state;
+    assert_true(bell_open(&bell, &fixture.error));
+    begin();
+    fixture.archive.min_free = 9;
+    observer_snapshot(observer, &snapshot);
+    assert_int_equal(snapshot.min_free_bytes, SNAPSHOT_UNKNOWN);
+    assert_true(store_open(&fixture.archive, 3 * RING_EXTENT, NULL, VERIFY_OFF, &bell, &store,
+                           &fixture.error));
+    watch.archive(watch.context, &fixture.archive, store);
+    observer_snapshot(observer, &snapshot);
+    assert_int_equal(snapshot.min_free_bytes, 9);
+    watch.archive(watch.context, &fixture.archive, NULL);
+    store_close(store);
+    bell_close(&bell);
+    observer_snapshot(observer, &snapshot);
+    assert_int_equal(snapshot.min_free_bytes, 9);
+}
+
 static void what_the_primary_says_is_passed_on(void **state)
 {
     MonitorView view = {.enabled = true, .reachable = true, .connections = 7};
@@ -171,6 +194,7 @@ int main(void)
         CASE(nothing_is_written_before_the_archive_is_known),
         CASE(the_last_state_tells_how_it_ended),
         CASE(a_state_that_cannot_be_written_ends_nothing),
+        CASE(the_limit_of_free_space_comes_with_the_store),
         CASE(what_the_primary_says_is_passed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,24 @@ static void everything_survives_the_way_there_and_back(void **state)
     assert_string_equal(after.monitor.problem, before.monitor.problem);
 }
 
+static void every_cause_and_class_has_its_own_word(void **state)
+{
+    static Snapshot before;
+    static Snapshot after;
+    (void)state;
+    fill(&before);
+    for (unsigned cause = 0; cause < HOLD_CAUSE_COUNT; cause++) {
+        before.held_by = (HoldCause)cause;
+        round_trip(&before, &after);
+        assert_int_equal(after.held_by, cause);
+    }
+    for (unsigned class = ERROR_NONE; class <= ERROR_STOPPED; class ++) {
+        before.failure.error.class = (ErrorClass) class;
+        round_trip(&before, &after);
+        assert_int_equal(after.failure.error.class, class);
+    }
+}
+
 static void what_is_unknown_stays_unknown(void **state)
 {
     static Snapshot before;
@@ -193,6 +211,7 @@ static void what_is_unknown_stays_unknown(void **state)
     round_trip(&before, &after);
     assert_same(&before, &after);
     assert_int_equal(after.lag[LAG_FLUSHED].bytes, SNAPSHOT_UNKNOWN);
+    assert_int_equal(after.min_free_bytes, SNAPSHOT_UNKNOWN);
     assert_int_equal(after.rates.catch_up_ms, SNAPSHOT_UNKNOWN);
     assert_int_equal(after.stopped, PG_TIME_NONE);
     assert_int_equal(after.exit_status, EXIT_STATUS_NONE);
@@ -393,6 +412,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_survives_the_way_there_and_back),
+        cmocka_unit_test(every_cause_and_class_has_its_own_word),
         cmocka_unit_test(what_is_unknown_stays_unknown),
         cmocka_unit_test(a_time_no_calendar_has_is_null),
         cmocka_unit_test(bytes_that_are_no_text_do_not_break_it),

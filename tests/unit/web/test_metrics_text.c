@@ -67,6 +67,7 @@ static void what_is_not_known_has_no_sample(void **state)
     expect_no(text, "walrx_timeline ");
     expect_no(text, "walrx_last_message_age_seconds ");
     expect_no(text, "walrx_archive_free_bytes ");
+    expect_no(text, "walrx_archive_min_free_bytes ");
     expect_no(text, "walrx_clock_offset_seconds ");
     expect_no(text, "walrx_monitor_up ");
     expect_no(text, "walrx_slot_retained_bytes ");
@@ -83,6 +84,7 @@ static void positions_and_lags_are_told_per_stage_in_base_units(void **state)
     snapshot.last_message_age_ns = 1500000000;
     for (unsigned i = 0; i < LAG_STAGE_COUNT; i++)
         snapshot.lag[i] = (StageLag){.lsn = 1000 - i, .bytes = 100 * i, .ns = 1000000001 * i};
+    snapshot.held_by = HOLD_ROOM;
     snapshot.free_bytes = UINT64_C(18446744073709551614);
     char *text = text_now();
     expect_line(text, "walrx_up 1");
@@ -96,6 +98,7 @@ static void positions_and_lags_are_told_per_stage_in_base_units(void **state)
     expect_line(text, "walrx_lag_bytes{stage=\"flushed\"} 200");
     expect_line(text, "walrx_lag_seconds{stage=\"received\"} 0.000000000");
     expect_line(text, "walrx_lag_seconds{stage=\"archived\"} 3.000000003");
+    expect_line(text, "walrx_held_up{cause=\"room\"} 1");
     expect_line(text, "walrx_archive_free_bytes 18446744073709551614");
     free(text);
 }
@@ -180,6 +183,7 @@ static void every_metric_is_described_once_and_in_the_manual(void **state)
     snapshot.timeline = 1;
     snapshot.server_end = 1;
     snapshot.last_message_age_ns = snapshot.rates.catch_up_ms = snapshot.free_bytes = 1;
+    snapshot.min_free_bytes = 1;
     snapshot.monitor = (MonitorView){.enabled = true, .reachable = true};
     (void)snprintf(snapshot.monitor.wal_status, sizeof(snapshot.monitor.wal_status), "lost");
     (void)snprintf(snapshot.monitor.sync_state, sizeof(snapshot.monitor.sync_state), "sync");

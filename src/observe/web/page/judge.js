@@ -62,6 +62,7 @@ function streamProblems(status, add) {
   if (status.process.state !== "streaming" && error)
     add("bad", error.message, { detail: error.detail, hint: error.hint, when: error.at });
   if (held === "disk") add("warn", "The disk is slower than the WAL that comes", { hint: "Receiving waits for it. See the times of disk sync and write." });
+  if (held === "room") add("bad", "No room: receiving is paused", { hint: "Make room on the archive's disk; it goes on by itself. A slot keeps the WAL on the server meanwhile." });
   if (held === "compression") add("warn", "Compression is slower than the WAL that comes", { hint: "Receiving waits for it: more compress-workers, or a lower level." });
   if (status.process.state === "streaming" && silentLevel(status) !== "ok")
     add("warn", `The server has been silent for ${show(status.server.last_message_age_seconds, "seconds")}`, {});
