@@ -40,7 +40,7 @@ struct Monitor {
     pthread_t thread;
     Bell stop;
     Bell wake;
-    atomic_bool sync;
+    atomic_bool prompt;
     /* under `lock` */
     pthread_mutex_t lock;
     MonitorSession newest;
@@ -71,9 +71,9 @@ void monitor_follow(Monitor *monitor, const MonitorSession *session)
     bell_ring(&monitor->wake);
 }
 
-bool monitor_is_sync(const Monitor *monitor)
+bool monitor_wants_prompt(const Monitor *monitor)
 {
-    return monitor != NULL && atomic_load(&monitor->sync);
+    return monitor != NULL && atomic_load(&monitor->prompt);
 }
 
 /* ---- by the monitor's thread ---- */
@@ -218,7 +218,7 @@ static void succeeded(Monitor *monitor, const MonitorFacts *facts)
     monitor->view.at = clock_pg_time();
     unsigned news = monitor_judge(&monitor->told, facts, &monitor->session.self);
     monitor_tell(news, facts, monitor->options->slot);
-    if (atomic_exchange(&monitor->sync, monitor->told.sync) != monitor->told.sync)
+    if (atomic_exchange(&monitor->prompt, monitor->told.prompt) != monitor->told.prompt)
         bell_ring(monitor->bell);
     publish(monitor);
 }

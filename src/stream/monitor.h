@@ -23,7 +23,7 @@ typedef struct MonitorSession {
 typedef struct Monitor Monitor;
 
 /* NULL where the options want none, or when it cannot be started (which is logged). `bell` is rung
- * when monitor_is_sync changes. All is borrowed until monitor_close. */
+ * when monitor_wants_prompt changes. All is borrowed until monitor_close. */
 Monitor *monitor_open(const ReceiverOptions *options, const Bell *bell);
 /* Within moments, whatever the server does. NULL is fine, here and below. */
 void monitor_close(Monitor *monitor);
@@ -31,5 +31,5 @@ void monitor_close(Monitor *monitor);
 /* Asks at once where the session is a new one. */
 void monitor_follow(Monitor *monitor, const MonitorSession *session);
 
-/* Does the server have us as a synchronous standby? Takes no lock. */
-bool monitor_is_sync(const Monitor *monitor);
+/* Do commits wait for us? Takes no lock. */
+bool monitor_wants_prompt(const Monitor *monitor);

@@ -25,15 +25,18 @@ bool monitor_prepare(Connection *plain, Error *err)
     return connection_query(plain, query, &row, err);
 }
 
-/* What other sessions have as synchronous_commit stands where roles and databases have settings. */
+/* On a standby synchronous_standby_names means nothing (SyncRepInitConfig in syncrep.c, PostgreSQL
+ * 15). What other sessions have as synchronous_commit stands where roles and databases have
+ * settings. */
 static bool ask_sender(Connection *plain, int sender_pid, MonitorFacts *facts, Error *err)
 {
     ResultRow row;
     char query[QUERY_SIZE];
     (void)snprintf(
         query, sizeof(query),
-        "SELECT r.pid, r.state, r.sync_state, r.sync_priority, "
-        "pg_catalog.current_setting('synchronous_standby_names'), "
+        "SELECT r.pid, r.state, r.sync_state, r.flush_lsn, r.application_name, "
+        "CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' "
+        "ELSE pg_catalog.current_setting('synchronous_standby_names') END, "
         "pg_catalog.current_setting('synchronous_commit'), "
         "EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c "
         "WHERE pg_catalog.lower(c) = 'synchronous_commit=remote_apply') "

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 void monitor_facts_clear(MonitorFacts *ret)
 {
@@ -64,25 +65,64 @@ static bool take_number(const ResultRow *row, size_t column, uint64_t *ret, Erro
     return true;
 }
 
+/* Words as in syncrep_scanner.l: plain ones end at a blank, comma or parenthesis, quoted ones hold
+ * quotes doubled; names are compared without regard to case (SyncRepGetStandbyPriority). */
+static bool next_word(const char **at, const char *end, char *ret, size_t capacity)
+{
+    size_t length = 0;
+    while (*at < end && strchr(" \t\r\n,()", **at) != NULL)
+        ++*at;
+    if (*at == end)
+        return false;
+    bool quoted = **at == '"';
+    for (*at += quoted ? 1 : 0; *at < end; ++*at) {
+        if (quoted && **at == '"') {
+            ++*at;
+            if (*at == end || **at != '"')
+                break;
+        } else if (!quoted && strchr(" \t\r\n,()", **at) != NULL) {
+            break;
+        }
+        if (length + 1 < capacity)
+            ret[length++] = **at;
+    }
+    ret[length] = '\0';
+    return true;
+}
+
+bool monitor_names_hold(const char *names, size_t length, const char *name)
+{
+    const char *end = names + length;
+    char word[64]; /* NAMEDATALEN: names are not longer */
+    while (next_word(&names, end, word, sizeof(word))) {
+        if (strcmp(word, "*") == 0 || (name[0] != '\0' && strcasecmp(word, name) == 0))
+            return true;
+    }
+    return false;
+}
+
 bool monitor_take_sender(const ResultRow *row, MonitorFacts *facts, Error *err)
 {
     MonitorView *view = &facts->view;
     char state[16];
     char flag[2];
-    uint64_t priority = 0;
-    if (!check_columns(row, MONITOR_SENDER_COLUMNS, err) || !take_number(row, 3, &priority, err))
+    char name[64]; /* NAMEDATALEN */
+    if (!check_columns(row, MONITOR_SENDER_COLUMNS, err))
         return false;
     bool there = row->values[0] != NULL;
     facts->sender_known = there && row->values[1] != NULL && row->values[2] != NULL;
     facts->sender_hidden = there && !facts->sender_known;
     take_text(row, 1, state, sizeof(state));
     facts->streaming = facts->sender_known && strcmp(state, "streaming") == 0;
-    facts->listed = facts->sender_known && priority > 0;
+    facts->flush_seen = row->values[3] != NULL;
+    take_text(row, 4, name, sizeof(name));
+    facts->listed = facts->sender_known && row->values[5] != NULL &&
+                    monitor_names_hold(row->values[5], row->lengths[5], name);
     if (facts->sender_known)
         take_text(row, 2, view->sync_state, sizeof(view->sync_state));
-    take_text(row, 4, view->synchronous_standby_names, sizeof(view->synchronous_standby_names));
-    take_text(row, 5, view->synchronous_commit, sizeof(view->synchronous_commit));
-    take_text(row, 6, flag, sizeof(flag));
+    take_text(row, 5, view->synchronous_standby_names, sizeof(view->synchronous_standby_names));
+    take_text(row, 6, view->synchronous_commit, sizeof(view->synchronous_commit));
+    take_text(row, 7, flag, sizeof(flag));
     facts->others_remote_apply = flag[0] == 't';
     return true;
 }

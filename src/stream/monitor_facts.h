@@ -17,7 +17,8 @@ typedef struct MonitorFacts {
     bool sender_known;        /* our walsender is there, and what it does is shown */
     bool sender_hidden;       /* that it is there is all that is shown */
     bool streaming;           /* it has caught up */
-    bool listed;              /* synchronous_standby_names chooses among others us */
+    bool listed;              /* synchronous_standby_names holds our application_name */
+    bool flush_seen;          /* the server has heard of a flush position of ours */
     bool others_remote_apply; /* a role or a database has synchronous_commit = remote_apply */
     uint64_t reserved;        /* of max_connections: not for everybody */
 } MonitorFacts;
@@ -26,9 +27,13 @@ void monitor_facts_clear(MonitorFacts *ret);
 
 void monitor_take_slot(const SlotStatus *slot, MonitorFacts *facts);
 
-/* pid, state, sync_state, sync_priority (all null: no such walsender), synchronous_standby_names,
- * synchronous_commit, others_remote_apply. */
-#define MONITOR_SENDER_COLUMNS 7
+/* Does a value of synchronous_standby_names hold the name, or a star? */
+bool monitor_names_hold(const char *names, size_t length, const char *name);
+
+/* pid, state, sync_state, flush_lsn, application_name (all null: no such walsender),
+ * synchronous_standby_names, synchronous_commit, others_remote_apply. While no flush position is
+ * known sync_state is async and sync_priority 0, whatever the names (pg_stat_get_wal_senders). */
+#define MONITOR_SENDER_COLUMNS 8
 bool monitor_take_sender(const ResultRow *row, MonitorFacts *facts, Error *err) MUST_CHECK;
 
 /* Connections (null: hidden), max_connections, how many of them are reserved, walsenders,

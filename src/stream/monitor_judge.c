@@ -26,15 +26,21 @@ static bool is(const char *text, const char *word)
 }
 
 /* One that catches up is not taken for synchronous yet (SyncRepGetCandidateStandbys in syncrep.c,
- * PostgreSQL 15): what was before holds until it streams. */
+ * PostgreSQL 15): what was before holds until it streams. Before it has told a flush position
+ * nobody knows whether it is one, but commits may wait already: it tells one, to find out. */
 static unsigned judge_sync(MonitorTold *told, const MonitorFacts *facts, const MonitorSelf *self)
 {
     const char *state = facts->view.sync_state;
     bool sync = is(state, "sync") || is(state, "quorum");
-    if (!facts->sender_known || (!facts->streaming && !sync) || sync == told->sync)
+    bool before = told->sync;
+    if (!facts->sender_known || (!facts->streaming && !sync))
         return 0;
-    told->sync = sync;
-    if (self->synchronous)
+    if (!facts->flush_seen && facts->listed && self->reports_flush) {
+        told->prompt = true;
+        return 0;
+    }
+    told->prompt = told->sync = sync;
+    if (self->synchronous || sync == before)
         return 0;
     return sync ? MONITOR_SYNC : MONITOR_ASYNC;
 }

@@ -31,7 +31,8 @@ typedef enum MonitorNews {
 
 /* What was told and holds. Zero at the start. */
 typedef struct MonitorTold {
-    bool sync;       /* flush promptly */
+    bool prompt; /* WAL must be flushed as it arrives */
+    bool sync;
     unsigned states; /* MonitorNews that say how it is, not that it is over */
 } MonitorTold;
 

@@ -26,7 +26,7 @@ bool receiver_reports_flush(const Receiver *receiver)
 
 bool receiver_is_prompt(const Receiver *receiver)
 {
-    return receiver->tunables.synchronous || monitor_is_sync(receiver->monitor);
+    return receiver->tunables.synchronous || monitor_wants_prompt(receiver->monitor);
 }
 
 static void copy_text(char *to, size_t capacity, const char *from)
