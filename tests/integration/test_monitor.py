@@ -186,8 +186,8 @@ def test_without_privileges_what_is_hidden_is_told(world, walrx):
     run.wait_log("few walsenders left: 1 of 1 are in use")
     assert run.stop() == 0
     run = world.receive(walrx, directory, server.conninfo(user="rep"), "--monitor=user=mon", slot="arch")
-    seen = wait_watched(run)
-    assert seen["sync_state"] == "async" and seen["connections"] >= 1
+    seen = wait_monitor(run, lambda m: m["sync_state"] == "async", "it is seen")
+    assert seen["connections"] >= 1
     assert run.stop() == 0
 
 
