@@ -99,10 +99,15 @@ static void disconnect(Monitor *monitor)
 static void take_session(Monitor *monitor)
 {
     MonitorSession before = monitor->session;
+    MonitorSession *now = &monitor->session;
     (void)pthread_mutex_lock(&monitor->lock);
-    monitor->session = monitor->newest;
+    *now = monitor->newest;
     (void)pthread_mutex_unlock(&monitor->lock);
-    const MonitorSession *now = &monitor->session;
+    if (now->sender_pid == 0) { /* the server stays the one that was */
+        *now = before;
+        now->sender_pid = 0;
+        return;
+    }
     bool moved = strcmp(before.host, now->host) != 0 || strcmp(before.port, now->port) != 0;
     if (moved) {
         disconnect(monitor);
@@ -110,7 +115,7 @@ static void take_session(Monitor *monitor)
     }
     bool changed = before.sender_pid != now->sender_pid ||
                    memcmp(&before.self, &now->self, sizeof(now->self)) != 0;
-    if (now->sender_pid == 0 || (!changed && !moved) || monitor->refused)
+    if ((!changed && !moved) || monitor->refused)
         return;
     monitor->interval_ms = FIRST_INTERVAL_MS;
     monitor->next_ms = clock_monotonic_ms();

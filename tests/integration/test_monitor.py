@@ -155,11 +155,14 @@ def test_refusal_by_pg_hba_is_silent(world, walrx):
     run = world.receive(walrx, world.archive(), server.conninfo(user="rep"))
     run.wait_streaming(server)
     wait_until(lambda: "no pg_hba.conf entry" in server.log_path.read_text(), "the refusal")
+    sender = server.sender("pid")
+    server.sql(f"select pg_terminate_backend({sender[0]})")
+    wait_until(lambda: server.sender("state") == ["streaming"] and server.sender("pid") != sender, "again")
     server.insert()
     run.wait_received(server)
     assert monitor(run.archive) is None
     assert run.stop() == 0
-    assert "warning" not in run.log() and "pg_hba" not in run.log(), run.log()
+    assert "watched" not in run.log() and "pg_hba" not in run.log(), run.log()
     assert server.log_path.read_text().count("no pg_hba.conf entry") == 1
 
 
