@@ -139,14 +139,29 @@ static bool open_watch(const Options *options, Telemetry **ret_telemetry, Observ
     return false;
 }
 
+/* Under the name pg_receivewal there is none. */
+static bool monitor_from(CommandBit command, const Options *options, MonitorOptions *ret,
+                         Error *err)
+{
+    bool plain = strcmp(options->monitor, MONITOR_ON) == 0;
+    *ret = (MonitorOptions){
+        .enabled = command != COMMAND_FRONT && strcmp(options->monitor, MONITOR_OFF) != 0,
+        .conninfo = plain ? NULL : options->monitor,
+    };
+    const ConnectOptions own = {.conninfo = ret->conninfo};
+    return !ret->enabled || connect_options_check(&own, err);
+}
+
 static int run_receiver(CommandBit command, const Options *options, Reload *reload,
                         Control *control)
 {
+    MonitorOptions monitor;
     Telemetry *telemetry = NULL;
     Observer *observer = NULL;
     Web *web = NULL;
     Error error;
-    if (!open_watch(options, &telemetry, &observer, &error)) {
+    if (!monitor_from(command, options, &monitor, &error) ||
+        !open_watch(options, &telemetry, &observer, &error)) {
         log_error(LOG_ERROR, NULL, &error);
         return 1;
     }
@@ -158,6 +173,7 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
     }
     ReceiverOptions receiver = {
         .connect = connect_options_from(command, options),
+        .monitor = monitor,
         .directory = options->directory,
         .slot = options->slot,
         .end_position = options->endpos,

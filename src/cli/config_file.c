@@ -135,8 +135,8 @@ static bool take_pair(Parsing *parsing, const char *section, const char *name, c
     if ((parsing->seen & bit) != 0)
         return error_set(err, ERROR_USAGE, "option \"%s\" is given a second time", name);
     parsing->seen |= bit;
-    if (spec->offset == offsetof(Options, dbname))
-        parsing->file->holds_secret = has_secret(value);
+    if (spec->offset == offsetof(Options, dbname) || spec->offset == offsetof(Options, monitor))
+        parsing->file->holds_secret |= has_secret(value);
     return option_store(spec, keep_value(parsing, value), parsing->options, err);
 }
 

@@ -136,6 +136,9 @@ const OptionSpec option_specs[] = {
     {"http-max-lag", 0, OPTION_DURATION, GENERAL, "TIME", RECEIVE, IN_FILE, MEMBER(http_max_lag_ms),
      .maximum = MAX_INTERVAL_MS,
      .help = "not ready when durable WAL is further behind than this; 0: any lag will do"},
+    {"monitor", 0, OPTION_TEXT, GENERAL, "CONNSTR", RECEIVE, IN_FILE, MEMBER(monitor),
+     .help = "how a second connection asks the server about slot and synchronous standby, where it "
+             "differs from the first; off: none"},
     {"config", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, MEMBER(config),
      .help = "read options from this file too; the command line wins"},
     {"log-format", 0, OPTION_CHOICE, GENERAL, "FORMAT", RECEIVE, IN_FILE, MEMBER(log_format),
@@ -186,6 +189,7 @@ void options_init(Options *options)
         .min_free = MIN_FREE_DEFAULT,
         .memory = 64 * MEGABYTE,
         .http_max_lag_ms = 300 * MS_PER_SECOND,
+        .monitor = MONITOR_ON,
         .log_format = log_format_choices[0],
         .sink = sink_choices[0],
         .interval_ms = MS_PER_SECOND,

@@ -323,9 +323,15 @@ static void on_end(void *context, int status)
     (void)pthread_mutex_unlock(&observer->disk);
 }
 
+static void on_monitor(void *context, const MonitorView *view)
+{
+    observer_set_monitor(context, view);
+}
+
 ReceiverWatch observer_watch(Observer *observer)
 {
-    return (ReceiverWatch){.context = observer, .archive = on_archive, .ended = on_end};
+    return (ReceiverWatch){
+        .context = observer, .archive = on_archive, .ended = on_end, .monitor = on_monitor};
 }
 
 static void observer_free(Observer *observer)

@@ -32,16 +32,7 @@ void snapshot_clear(Snapshot *ret)
         .last_message_age_ns = SNAPSHOT_UNKNOWN,
         .free_bytes = SNAPSHOT_UNKNOWN,
         .min_free_bytes = SNAPSHOT_UNKNOWN,
-        .monitor =
-            {
-                .at = PG_TIME_NONE,
-                .safe_wal_size = SNAPSHOT_UNKNOWN,
-                .retained_bytes = SNAPSHOT_UNKNOWN,
-                .connections = SNAPSHOT_UNKNOWN,
-                .max_connections = SNAPSHOT_UNKNOWN,
-                .walsenders = SNAPSHOT_UNKNOWN,
-                .max_walsenders = SNAPSHOT_UNKNOWN,
-            },
+        .monitor = MONITOR_VIEW_EMPTY,
     };
     for (int stage = 0; stage < LAG_STAGE_COUNT; stage++)
         ret->lag[stage] = (StageLag){.bytes = SNAPSHOT_UNKNOWN, .ns = SNAPSHOT_UNKNOWN};

@@ -19,6 +19,7 @@
 #include "walrx/os/terminal.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,17 +283,40 @@ static bool open_once(const Parameters *parameters, Connection *connection, Erro
     return false;
 }
 
-/* Connects, asking for a password where the server wants one (or -W was given), once. The password
- * is remembered for later connections of this process. Without a terminal pg_receivewal reads it
- * from standard input; natively only -W does. */
+/* What was typed is remembered for later connections of this process, by whatever thread. */
+static char typed[PASSWORD_SIZE];
+static pthread_mutex_t typed_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The empty text when nothing was. */
+static void recall_password(char password[PASSWORD_SIZE])
+{
+    (void)pthread_mutex_lock(&typed_lock);
+    memcpy(password, typed, PASSWORD_SIZE);
+    (void)pthread_mutex_unlock(&typed_lock);
+}
+
+static bool ask_password(const Connection *connection, char password[PASSWORD_SIZE], Error *err)
+{
+    if (!terminal_read_password("Password: ", connection->control->signal_fd, password,
+                                PASSWORD_SIZE, err))
+        return false;
+    (void)pthread_mutex_lock(&typed_lock);
+    memcpy(typed, password, PASSWORD_SIZE);
+    (void)pthread_mutex_unlock(&typed_lock);
+    return true;
+}
+
+/* Connects, asking for a password where the server wants one (or -W was given), once. Without a
+ * terminal pg_receivewal reads it from standard input; natively only -W does. */
 static bool open_with_password(Parameters *parameters, const ConnectOptions *options,
                                Connection *connection, Error *err)
 {
-    int signal_fd = connection->control->signal_fd;
-    static char password[PASSWORD_SIZE];
+    char password[PASSWORD_SIZE] = "";
+    if (!options->forget_typed)
+        recall_password(password);
     bool asked = password[0] != '\0';
     if (options->force_password && !asked) {
-        if (!terminal_read_password("Password: ", signal_fd, password, sizeof(password), err))
+        if (!ask_password(connection, password, err))
             return false;
         asked = true;
     }
@@ -305,7 +329,7 @@ static bool open_with_password(Parameters *parameters, const ConnectOptions *opt
         !(options->ask_without_terminal || terminal_is_there()))
         return false;
     Error refusal = *err;
-    if (!terminal_read_password("Password: ", signal_fd, password, sizeof(password), err)) {
+    if (!ask_password(connection, password, err)) {
         if (err->class == ERROR_OPERATOR)
             *err = refusal; /* nobody there: what the server said is what there is to tell */
         return false;

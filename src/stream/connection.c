@@ -69,6 +69,9 @@ static bool wait_for(Connection *connection, short events, uint64_t deadline, co
                      (unsigned long long)connection->timeout_ms, doing);
 }
 
+/* Longer ones are queries of ours, which would leave no room for what the server says. */
+#define COMMAND_SHOWN_MAX 160
+
 /* The error the server sent with a result, in pg_receivewal's words. */
 static bool server_error(const PGresult *result, const char *command, Error *err)
 {
@@ -89,6 +92,8 @@ static bool server_error(const PGresult *result, const char *command, Error *err
     if (command == NULL)
         error_set(err, class, "unexpected termination of replication stream: %s:  %s", severity,
                   text);
+    else if (strlen(command) > COMMAND_SHOWN_MAX)
+        error_set(err, class, "could not read the server's views: %s:  %s", severity, text);
     else
         error_set(err, class, "could not send replication command \"%s\": %s:  %s", command,
                   severity, text);

@@ -43,13 +43,16 @@ ControlWait control_wait(Control *control, int fd, short events, uint64_t deadli
 {
     unsigned stops = control->stop_count;
     for (;;) {
-        struct pollfd polled[2] = {
+        struct pollfd polled[3] = {
             {.fd = control->signal_fd, .events = POLLIN},
             {.fd = fd, .events = events},
+            {.fd = control->ended != NULL ? control->ended->fd : -1, .events = POLLIN},
         };
         int timeout = timeout_until(deadline_ms);
-        int n = poll(polled, 2, timeout);
+        int n = poll(polled, control->ended != NULL ? 3 : 2, timeout);
         take_signals(control);
+        if (polled[2].revents != 0)
+            control->stop_count++;
         if (control->stop_count > stops)
             return CONTROL_STOP;
         if (n > 0 && polled[1].revents != 0)

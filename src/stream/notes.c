@@ -24,6 +24,11 @@ bool receiver_reports_flush(const Receiver *receiver)
     return receiver->options->slot != NULL || receiver->tunables.synchronous;
 }
 
+bool receiver_is_prompt(const Receiver *receiver)
+{
+    return receiver->tunables.synchronous || monitor_wants_prompt(receiver->monitor);
+}
+
 static void copy_text(char *to, size_t capacity, const char *from)
 {
     (void)snprintf(to, capacity, "%s", from != NULL ? from : "");
@@ -34,7 +39,7 @@ void note_session(Receiver *receiver)
     const ReceiverOptions *options = receiver->options;
     TelemetrySession session = {
         .flush_reported = receiver_reports_flush(receiver),
-        .synchronous = receiver->tunables.synchronous,
+        .synchronous = receiver_is_prompt(receiver),
     };
     copy_text(session.slot, sizeof(session.slot), options->slot);
     (void)connect_options_text(&options->connect, session.conninfo, sizeof(session.conninfo));
@@ -46,6 +51,21 @@ void note_session(Receiver *receiver)
         session.segment_size = receiver->archive.segment_size;
     }
     telemetry_session(options->telemetry, &session);
+}
+
+void note_stream(Receiver *receiver)
+{
+    MonitorSession session = {
+        .self = {.synchronous = receiver->tunables.synchronous,
+                 .reports_flush = receiver_reports_flush(receiver),
+                 .reports_apply = receiver->tunables.report_apply},
+    };
+    if (receiver->connection != NULL) {
+        copy_text(session.host, sizeof(session.host), connection_host(receiver->connection));
+        copy_text(session.port, sizeof(session.port), connection_port(receiver->connection));
+        session.sender_pid = connection_backend_pid(receiver->connection);
+    }
+    monitor_follow(receiver->monitor, &session);
 }
 
 void note_positions(Receiver *receiver, Lsn start, HoldCause held, uint64_t now_ns)

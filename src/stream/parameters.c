@@ -5,6 +5,7 @@
 #include "parameters.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void parameters_add(Parameters *parameters, const char *keyword, const char *value)
@@ -130,4 +131,77 @@ void parameters_fill(Parameters *parameters, const ConnectOptions *options, Conn
     parameters_add(parameters, "hostaddr", options->hostaddr);
     parameters_add(parameters, "user", options->user);
     parameters_add(parameters, "port", options->port);
+}
+
+static const char *given(const PQconninfoOption *parsed, const char *keyword)
+{
+    for (const PQconninfoOption *option = parsed; option->keyword != NULL; option++) {
+        if (strcmp(option->keyword, keyword) == 0)
+            return option->val != NULL && option->val[0] != '\0' ? option->val : NULL;
+    }
+    return NULL;
+}
+
+/* Within quotes a quote and a backslash want a backslash: conninfo_parse in fe-connect.c. */
+static void put_setting(FILE *out, const char *keyword, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    (void)fprintf(out, "%s='", keyword);
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at == '\'' || *at == '\\')
+            (void)fputc('\\', out);
+        (void)fputc(*at, out);
+    }
+    (void)fputs("' ", out);
+}
+
+static void put_settings(FILE *out, const PQconninfoOption *parsed, bool secrets)
+{
+    for (const PQconninfoOption *option = parsed; option->keyword != NULL; option++) {
+        if (secrets || !is_secret(option))
+            put_setting(out, option->keyword, option->val);
+    }
+}
+
+/* A later setting takes the place of an earlier one. */
+static bool merge(const ConnectOptions *base, const PQconninfoOption *below,
+                  const PQconninfoOption *over, ConnectMerge *ret)
+{
+    size_t length;
+    ret->other_server = given(over, "host") != NULL || given(over, "hostaddr") != NULL ||
+                        given(over, "service") != NULL;
+    ret->other_user = given(over, "user") != NULL;
+    FILE *out = open_memstream(&ret->conninfo, &length);
+    if (out == NULL)
+        return false;
+    if (!ret->other_server) {
+        put_settings(out, below, !ret->other_user);
+        put_setting(out, "host", base->host);
+        put_setting(out, "port", base->port);
+        put_setting(out, "user", base->user);
+    }
+    put_settings(out, over, true);
+    bool whole = ferror(out) == 0;
+    if (fclose(out) == 0 && whole)
+        return true;
+    free(ret->conninfo);
+    ret->conninfo = NULL;
+    return false;
+}
+
+bool connect_options_merge(const ConnectOptions *base, const char *over, ConnectMerge *ret,
+                           Error *err)
+{
+    const ConnectOptions above = {.conninfo = over};
+    PQconninfoOption *below_parsed = parameters_parse(base, err);
+    if (below_parsed == NULL)
+        return false;
+    PQconninfoOption *over_parsed = parameters_parse(&above, err);
+    bool ok = over_parsed != NULL;
+    if (ok && !merge(base, below_parsed, over_parsed, ret))
+        ok = error_set(err, ERROR_MEMORY, "out of memory for connection settings");
+    PQconninfoFree(over_parsed);
+    PQconninfoFree(below_parsed);
+    return ok;
 }

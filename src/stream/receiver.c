@@ -132,6 +132,7 @@ static int receiver_close(Receiver *receiver, int status)
 {
     const ReceiverWatch *watch = &receiver->options->watch;
     tell_damage(receiver);
+    monitor_close(receiver->monitor);
     if (receiver->shown)
         receiver_show_archive(receiver, NULL);
     store_close(receiver->store);
@@ -226,6 +227,7 @@ int receiver_run(const ReceiverOptions *options, Control *control)
          * text's to tell, so that a primary that is away does not hold up the boot of this host. */
         notify_ready();
         notify_status("connecting");
+        receiver.monitor = monitor_open(options, &receiver.bell);
         status = run_sessions(&receiver);
     } else {
         log_error(LOG_ERROR, NULL, &error);

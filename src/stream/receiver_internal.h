@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "monitor.h"
+
 #include "walrx/archive/archive.h"
 #include "walrx/archive/compressor.h"
 #include "walrx/archive/joint.h"
@@ -21,7 +23,8 @@ typedef struct Receiver {
     ReceiverTunables tunables;
     Machine machine;
     Archive archive;
-    Bell bell; /* rung by the store and the workers */
+    Bell bell;        /* rung by the store, the workers and the monitor */
+    Monitor *monitor; /* NULL: none */
     /* from the first time the archive is bound */
     Store *store;
     Compressor *compressor;
@@ -63,6 +66,8 @@ void note_state(Receiver *receiver, ReceiverState state);
 void note_failure(Receiver *receiver, const Error *error);
 /* Settings, and the server where there is a connection. */
 void note_session(Receiver *receiver);
+/* To the monitor: which connection WAL streams over, or that none does. */
+void note_stream(Receiver *receiver);
 /* Where the stages of the stream are that began at `start`. */
 void note_positions(Receiver *receiver, Lsn start, HoldCause held, uint64_t now_ns);
 
@@ -71,6 +76,8 @@ void receiver_show_archive(Receiver *receiver, Store *store);
 
 /* A slot or --synchronous: the server is told what is durable. */
 bool receiver_reports_flush(const Receiver *receiver);
+/* --synchronous, or the server has us as a synchronous standby: WAL is flushed as it arrives. */
+bool receiver_is_prompt(const Receiver *receiver);
 
 /* One connection from connect to its end. True: the run is over (stop, end position). The
  * connection is closed and everything received is durable on return, also on failure. */

@@ -514,5 +514,6 @@ bool session_run(Receiver *receiver, Error *err)
     bool ok = run_connected(receiver, err);
     connection_close(receiver->connection);
     receiver->connection = NULL;
+    note_stream(receiver);
     return ok;
 }

@@ -134,17 +134,27 @@ static bool server_end(Connection *plain, Lsn *ret, Error *err)
     return error_set(err, ERROR_PROTOCOL, "the server does not tell the end of its WAL");
 }
 
-bool slot_status_next(Connection *plain, const char *after, SlotStatus *ret, Error *err)
+static bool status_where(Connection *plain, const char *condition, const char *name,
+                         SlotStatus *ret, Error *err)
 {
     SlotStatus status = {.exists = false};
     if (!server_end(plain, &status.server_lsn, err) ||
-        !query_view(plain, "slot_type = 'physical' AND slot_name >", after, &status.exists,
-                    &status.view, err))
+        !query_view(plain, condition, name, &status.exists, &status.view, err))
         return false;
     if (status.exists)
         take_view(&status);
     *ret = status;
     return true;
+}
+
+bool slot_status_next(Connection *plain, const char *after, SlotStatus *ret, Error *err)
+{
+    return status_where(plain, "slot_type = 'physical' AND slot_name >", after, ret, err);
+}
+
+bool slot_status_plain(Connection *plain, const char *name, SlotStatus *ret, Error *err)
+{
+    return slot_name_check(name, err) && status_where(plain, "slot_name =", name, ret, err);
 }
 
 bool slot_create(Connection *connection, const char *name, bool reserve_wal, bool if_not_exists,

@@ -52,7 +52,7 @@ static FeedbackConfig feedback_config(const Receiver *receiver, Lsn floor)
         .status_interval_ms = tunables->status_interval_ms,
         .flush_interval_ms = tunables->flush_interval_ms,
         .receive_timeout_ms = tunables->receive_timeout_ms,
-        .synchronous = tunables->synchronous,
+        .synchronous = receiver_is_prompt(receiver),
         .report_flush = receiver_reports_flush(receiver),
         .report_apply = tunables->report_apply,
         .floor = floor,
@@ -229,6 +229,15 @@ static void note_progress(Stream *stream, Lsn flushed, uint64_t now)
         receiver->progress_lsn = flushed;
 }
 
+/* Settings have changed. */
+static void configure(Stream *stream)
+{
+    Receiver *receiver = stream->receiver;
+    FeedbackConfig config = feedback_config(receiver, stream->feedback.config.floor);
+    feedback_configure(&stream->feedback, &config);
+    note_session(receiver);
+}
+
 static void reload(Stream *stream)
 {
     Receiver *receiver = stream->receiver;
@@ -237,10 +246,9 @@ static void reload(Stream *stream)
         return;
     notify_reloading();
     if (receiver->options->reload(receiver->options->reload_context, &receiver->tunables)) {
-        FeedbackConfig config = feedback_config(receiver, stream->feedback.config.floor);
-        feedback_configure(&stream->feedback, &config);
+        configure(stream);
         connection_set_timeout(receiver->connection, receiver->tunables.receive_timeout_ms);
-        note_session(receiver);
+        note_stream(receiver);
     }
     notify_ready();
 }
@@ -326,7 +334,7 @@ static FeedbackDecision decide(Stream *stream, const FeedbackPositions *position
         feedback_decide(&stream->feedback, positions, stalled, clock_monotonic_ms());
     if (!first.request_flush)
         return first;
-    bool alone = stream->rested && receiver->tunables.synchronous;
+    bool alone = stream->rested && stream->feedback.config.synchronous;
     stream->rested = false;
     if (!alone || !store_flush_here(receiver->store))
         return first;
@@ -352,6 +360,8 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
         return false;
     if (receiver->control->reload)
         reload(stream);
+    if (stream->feedback.config.synchronous != receiver_is_prompt(receiver))
+        configure(stream);
     uint64_t now = clock_monotonic_ms();
     FeedbackPositions positions = {
         .received = store.received, .written = store.written, .flushed = store.flushed};
@@ -528,6 +538,7 @@ static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
     FeedbackConfig config = feedback_config(receiver, floor);
     feedback_start(&stream->feedback, &config, clock_monotonic_ms());
     note_session(receiver);
+    note_stream(receiver);
     telemetry_stream(receiver->options->telemetry, stream->timeline, stream->start,
                      clock_monotonic_ns());
     holdup_start(&stream->holdup, clock_monotonic_ms());

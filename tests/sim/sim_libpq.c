@@ -101,6 +101,11 @@ PostgresPollingStatusType PQconnectPoll(PGconn *conn)
     return PGRES_POLLING_FAILED;
 }
 
+bool connection_attempts_left(void)
+{
+    return false;
+}
+
 /* Without the thread: nothing blocks in here. */
 ControlWait connect_step(const ConnectStep *step, PGconn **pg, ConnectStepResult *ret, Error *err)
 {

@@ -106,6 +106,7 @@ typedef struct Options {
     const char *http_cert;
     const char *http_key;
     uint64_t http_max_lag_ms;
+    const char *monitor; /* "on", "off", or a connection string */
     const char *config;
     const char *log_format; /* "text" or "json" */
     /* bench */
@@ -124,6 +125,9 @@ typedef struct Options {
     CheckLimits check_warning;
     CheckLimits check_critical;
 } Options;
+
+#define MONITOR_ON "on"
+#define MONITOR_OFF "off"
 
 extern const OptionSpec option_specs[];
 extern const size_t option_spec_count;

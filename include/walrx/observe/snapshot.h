@@ -13,6 +13,7 @@
 #include "walrx/base/error.h"
 #include "walrx/proto/copydata.h"
 #include "walrx/proto/segment.h"
+#include "walrx/stream/monitor_view.h"
 #include "walrx/stream/telemetry.h"
 
 #include <stdbool.h>
@@ -61,27 +62,6 @@ typedef struct Rates {
     uint64_t catch_up_ms; /* until nothing is behind, as of the last minute; 0: it is not behind;
                              SNAPSHOT_UNKNOWN: it does not get nearer */
 } Rates;
-
-/* What the primary says of us (--monitor). */
-typedef struct MonitorView {
-    bool enabled;
-    bool reachable;
-    PgTime at;                        /* of the last answer */
-    char problem[ERROR_MESSAGE_SIZE]; /* "" */
-    /* of the slot; "" and SNAPSHOT_UNKNOWN without one */
-    char wal_status[16];
-    uint64_t safe_wal_size;
-    uint64_t retained_bytes;
-    Lsn restart_lsn;
-    /* of our walsender */
-    char sync_state[16]; /* async, potential, sync, quorum; "" */
-    char synchronous_standby_names[256];
-    char synchronous_commit[16];
-    uint64_t connections;
-    uint64_t max_connections;
-    uint64_t walsenders;
-    uint64_t max_walsenders;
-} MonitorView;
 
 typedef struct Snapshot {
     PgTime at;

@@ -27,7 +27,20 @@ typedef struct ConnectOptions {
     bool force_password;       /* -W */
     bool never_password;       /* -w */
     bool ask_without_terminal; /* a password that is wanted may come from standard input */
+    bool forget_typed;         /* the password somebody typed before is for another account */
 } ConnectOptions;
+
+typedef struct ConnectMerge {
+    char *conninfo; /* for free() */
+    bool other_server;
+    bool other_user;
+} ConnectMerge;
+
+/* The settings of `base`, with those of the connection string `over` in place of the same ones.
+ * Where `over` names a host or a service, it is about another server and nothing of `base` counts;
+ * where it names a user, the password of `base` does not. */
+bool connect_options_merge(const ConnectOptions *base, const char *over, ConnectMerge *ret,
+                           Error *err) MUST_CHECK;
 
 /* ERROR_USAGE when conninfo is no connection string. */
 bool connect_options_check(const ConnectOptions *options, Error *err) MUST_CHECK;

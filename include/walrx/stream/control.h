@@ -2,15 +2,19 @@
  *
  * What the user asks of a running receiver: signals, seen by whoever waits. SIGINT and SIGTERM ask
  * to stop; a second one asks not to wait for the server or for compression. SIGHUP asks to read the
- * file of options again. Belongs to the stream thread.
+ * file of options again. Belongs to one thread: the stream thread, or with `ended` another one that
+ * waits for servers too.
  */
 #pragma once
+
+#include "walrx/os/wakeup.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct Control {
-    int signal_fd;       /* from signals_open */
+    int signal_fd;       /* from signals_open; -1: signals are another thread's */
+    const Bell *ended;   /* rung once: a stop, too; NULL: there is none */
     unsigned stop_count; /* how often a stop was asked for */
     bool reload;         /* SIGHUP came; whoever reads the options again clears it */
 } Control;

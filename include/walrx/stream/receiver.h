@@ -17,6 +17,7 @@
 #include "walrx/proto/lsn.h"
 #include "walrx/stream/connection.h"
 #include "walrx/stream/control.h"
+#include "walrx/stream/monitor_view.h"
 #include "walrx/stream/telemetry.h"
 
 #include <stdbool.h>
@@ -34,7 +35,8 @@ typedef struct ReceiverTunables {
 
 #define MIN_FREE_DEFAULT UINT64_MAX
 
-/* Somebody beside the receiver who shows what it does. Called by the stream thread. */
+/* Somebody beside the receiver who shows what it does. Called by the stream thread, but for
+ * `monitor`. */
 typedef struct ReceiverWatch {
     void *context;
     /* The archive can be written to: first as it was found (store NULL), where the server is away;
@@ -43,11 +45,14 @@ typedef struct ReceiverWatch {
     void (*archive)(void *context, const Archive *archive, Store *store);
     /* The run is over. Not called when `archive` never was. */
     void (*ended)(void *context, int status);
+    /* What the primary says is news. By the monitor's thread, until `ended` is called. */
+    void (*monitor)(void *context, const MonitorView *view);
 } ReceiverWatch;
 
 /* Strings are borrowed for the whole run. */
 typedef struct ReceiverOptions {
     ConnectOptions connect;
+    MonitorOptions monitor;
     const char *directory;
     const char *slot; /* NULL: none */
     Lsn end_position; /* LSN_INVALID: none */

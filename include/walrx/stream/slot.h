@@ -45,6 +45,9 @@ bool slot_status(Connection *connection, const ConnectOptions *options, Control 
  * ret->exists false: there is none. */
 bool slot_status_next(Connection *plain, const char *after, SlotStatus *ret, Error *err) MUST_CHECK;
 
+/* One slot, over a plain connection. */
+bool slot_status_plain(Connection *plain, const char *name, SlotStatus *ret, Error *err) MUST_CHECK;
+
 /* if_not_exists: an existing slot of that name is fine. */
 bool slot_create(Connection *connection, const char *name, bool reserve_wal, bool if_not_exists,
                  Error *err) MUST_CHECK;

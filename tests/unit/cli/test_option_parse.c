@@ -194,6 +194,7 @@ static void defaults_are_those_of_the_manual(void **state)
     assert_int_equal(options.compress_workers, 0);
     assert_null(options.http);
     assert_int_equal(options.http_max_lag_ms, 300000);
+    assert_string_equal(options.monitor, "on");
     assert_string_equal(options.on_gap, "stop");
     assert_string_equal(options.verify, "on");
     assert_string_equal(options.log_format, "text");
@@ -428,7 +429,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 16); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 17); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)

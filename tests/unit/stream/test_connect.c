@@ -138,6 +138,45 @@ static void good_strings_pass(void **state)
     assert_true(connect_options_check(&options, &error));
 }
 
+/* What libpq would make of `over` on top of `base`, secrets shown as stars. */
+static const char *merged(const ConnectOptions *base, const char *over)
+{
+    static char text[1024];
+    ConnectMerge merge;
+    Error error;
+    assert_true(connect_options_merge(base, over, &merge, &error));
+    ConnectOptions result = {.conninfo = merge.conninfo};
+    (void)connect_options_text(&result, text, sizeof(text));
+    free(merge.conninfo);
+    return text;
+}
+
+static void settings_are_laid_over_others(void **state)
+{
+    const ConnectOptions base = {.conninfo = "host=a,b user=rep password=" SECRET
+                                             " sslmode=verify-full options='-c x=it\\'s\\\\'",
+                                 .user = "late"};
+    (void)state;
+    assert_string_equal(merged(&base, "dbname=mon"),
+                        "user=late password=******** dbname=mon host=a,b options=-c x=it's\\ "
+                        "sslmode=verify-full");
+    assert_string_equal(merged(&base, "postgresql://other@/mon"),
+                        "user=other dbname=mon host=a,b options=-c x=it's\\ "
+                        "sslmode=verify-full");
+    assert_string_equal(merged(&base, "host=else"), "host=else");
+    assert_string_equal(merged(&base, "service=x"), "service=x");
+}
+
+static void a_bad_string_is_not_laid_over(void **state)
+{
+    const ConnectOptions base = {.conninfo = "host=a"};
+    ConnectMerge merge;
+    Error error;
+    (void)state;
+    assert_false(connect_options_merge(&base, "nonsense", &merge, &error));
+    assert_int_equal(error.class, ERROR_USAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +187,8 @@ int main(void)
         cmocka_unit_test(no_error_about_the_string_shows_a_password),
         cmocka_unit_test(an_unknown_option_is_named),
         cmocka_unit_test(good_strings_pass),
+        cmocka_unit_test(settings_are_laid_over_others),
+        cmocka_unit_test(a_bad_string_is_not_laid_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
