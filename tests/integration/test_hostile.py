@@ -7,6 +7,7 @@ import re
 import signal
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -26,7 +27,8 @@ class Run:
     def __init__(self, world, walrx, conninfo, *args, timeout=TIMEOUT, loop=False):
         self.directory = world.archive()
         self.log_path = world.base / f"hostile{world.archives}.log"
-        argv = [*walrx.command, "-D", self.directory, "-d", conninfo, f"--receive-timeout={timeout}s", *args]
+        argv = [*walrx.command, "-D", self.directory, "-d", conninfo, f"--receive-timeout={timeout}s",
+                "--monitor=off", *args]
         if not loop:
             argv.append("-n")
         with open(self.log_path, "w") as log:
@@ -564,3 +566,50 @@ def test_positions_at_the_ends_of_the_log(play, restart, end):
     Ends.end = end
     run = play(Ends, "-S", "s").check(1).check_files()
     assert run.seconds < 2 * TIMEOUT + GRACE
+
+
+# -- the monitor's connection ----------------------------------------------------------------------
+
+def flood(peer):
+    while True:
+        peer.send(b"D", fs.data_row(["x" * 60000] * 8))
+
+
+MONITOR_ANSWERS = {
+    "nothing": lambda peer: peer.silence(),
+    "an error": lambda peer: (peer.error("42501", "no"), peer.ready()),
+    "no row": lambda peer: (peer.result(["a"]), peer.ready()),
+    "text for numbers": lambda peer: (peer.result(["a"] * 8, ["\xff\x1b[2J" * 1000] * 8), peer.ready()),
+    "rows without end": flood,
+    "COPY": lambda peer: (peer.copy_both(), peer.silence()),
+}
+
+
+@pytest.mark.parametrize("answer", MONITOR_ANSWERS)
+@pytest.mark.parametrize("at", ["SET", "SELECT"])
+def test_what_a_monitor_is_told_harms_nothing(play, answer, at):
+    asked = threading.Event()
+
+    class Lies(FakeServer):
+        def set(self, peer, text):
+            self.reply(peer, "SET", lambda: (peer.send(b"C", b"SET\0"), peer.ready()))
+
+        def select(self, peer, text):
+            self.reply(peer, "SELECT", None)
+
+        def reply(self, peer, word, good):
+            if word == at:
+                asked.set()
+                MONITOR_ANSWERS[answer](peer)
+            elif good is not None:
+                good()
+            else:
+                peer.error("42501", "no")
+                peer.ready()
+
+        def stream(self, peer, start, timeline):
+            asked.wait(10)
+            time.sleep(0.3)
+            super().stream(peer, start, timeline)
+    run = play(Lies, "--monitor=on", "-E", lsn_text(FakeServer.end)).check(0).check_files()
+    assert asked.is_set() and run.seconds < 12

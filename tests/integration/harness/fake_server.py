@@ -258,6 +258,11 @@ class FakeServer:
                     [str(self.system), str(self.timeline), lsn_text(self.end), None], tag="IDENTIFY_SYSTEM")
         peer.ready()
 
+    def set(self, peer, text):
+        """The monitor's first words: it is not welcome."""
+        peer.error("42501", "no")
+        peer.ready()
+
     def read_replication_slot(self, peer, text):
         peer.result(["slot_type", "restart_lsn", "restart_tli"], ["physical", lsn_text(BEGIN), "1"],
                     tag="READ_REPLICATION_SLOT")
