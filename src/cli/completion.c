@@ -67,7 +67,8 @@ static bool completes_values(const OptionSpec *spec)
 {
     return spec->kind != OPTION_FLAG &&
            (spec->commands & (COMMAND_RECEIVE | COMMAND_SLOT | COMMAND_BENCH | COMMAND_LIST |
-                              COMMAND_VERIFY | COMMAND_STATUS | COMMAND_WAIT)) != 0;
+                              COMMAND_VERIFY | COMMAND_STATUS | COMMAND_WAIT | COMMAND_RESTORE)) !=
+               0;
 }
 
 /* Once for each name: rows of one name complete alike. */

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TREE = Path(__file__).resolve().parents[2]
-COMMANDS = ("receive", "slot", "status", "wait", "list", "verify", "bench")  # those with options
+COMMANDS = ("receive", "slot", "status", "wait", "list", "verify", "restore", "bench")  # those with options
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ typedef enum CommandBit {
     COMMAND_LIST = 1 << 5,
     COMMAND_STATUS = 1 << 6,
     COMMAND_WAIT = 1 << 7,
+    COMMAND_RESTORE = 1 << 8,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -117,6 +118,9 @@ typedef struct Options {
     uint64_t interval_ms;
     Lsn lsn;
     uint64_t timeout_ms; /* 0: none */
+    /* restore */
+    const char *partial; /* "auto", "never" or "always" */
+    bool sync;
 } Options;
 
 extern const OptionSpec option_specs[];
