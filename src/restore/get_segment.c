@@ -73,6 +73,8 @@ static bool take_bytes(void *context, const void *data, size_t length, Error *er
 {
     Filling *filling = context;
     const Get *get = filling->get;
+    const WalScanner *scanner = &filling->scanner;
+    char text[LSN_TEXT_SIZE];
     if (length > get->archive.segment_size - filling->length)
         return error_set(err, ERROR_ARCHIVE, "it is longer than a segment of %u bytes",
                          get->archive.segment_size);
@@ -80,6 +82,9 @@ static bool take_bytes(void *context, const void *data, size_t length, Error *er
         *err = filling->scanner.error;
         return false;
     }
+    if (scanner->state == WAL_SCAN_END && scanner->magic == 0)
+        return error_set(err, ERROR_ARCHIVE, "its first page is not that of %s",
+                         lsn_format(scanner->fault_lsn, text));
     if (!check_pages(filling, data, length, err))
         return false;
     if (!get_append(get, filling->fd, data, length, filling->length, err)) {
@@ -100,9 +105,6 @@ static bool check_end(const Filling *filling, const char *name, Error *err)
     bool followed;
     WalCompression form;
     Error warning;
-    if (segment_offset(end, size) == 0)
-        return error_set(err, ERROR_ARCHIVE, "its first page is not that of %s",
-                         lsn_format(end, text));
     if (!segment_file_find(&get->archive.dir, get->file.timeline, get->segno + 1, size, &followed,
                            &form, err))
         return false;
@@ -141,7 +143,7 @@ FillResult get_fill_segment(Get *get, const char *name, WalCompression form, int
     if (why.class == ERROR_ARCHIVE) {
         error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" is damaged: %s", archive->dir.path, name,
                   why.message);
-        error_detail(err, "%s", why.detail);
+        error_detail(err, "%s", filling.scanner.error.detail);
         error_hint(err, "\"walrx verify\" shows all damage; another copy of the segment may be in "
                         "pg_wal of a standby or of the old primary.");
     }

@@ -35,6 +35,13 @@ static bool parent_of(const char *path, char *buffer, size_t capacity)
     return true;
 }
 
+/* A server with group access (initdb -g) lets its group read the folder, too. */
+static bool group_may_read(const Dir *dir)
+{
+    struct stat status;
+    return dir->files->fstatat(dir->fd, ".", &status, 0) == 0 && (status.st_mode & S_IRGRP) != 0;
+}
+
 bool get_target_open(const GetRequest *request, GetTarget *ret, Error *err)
 {
     char directory[DIR_PATH_SIZE];
@@ -55,7 +62,8 @@ bool get_target_open(const GetRequest *request, GetTarget *ret, Error *err)
         err->class = ERROR_STORAGE;
         return error_hint(err, "restore_command names %%f, then %%p.");
     }
-    target.dir.file_mode = 0640; /* the server's umask takes the group's share away, or not */
+    if (group_may_read(&target.dir))
+        target.dir.file_mode = 0640;
     if (!dir_open(data, false, request->files, &target.data, &unknown))
         target.data.fd = -1;
     *ret = target;

@@ -55,11 +55,9 @@ FillResult get_fill_text(Get *get, const char *name, WalCompression form, int fd
         *err = why;
         result = FILL_FAULTY;
     }
-    if (result == FILL_FAULTY && why.class == ERROR_ARCHIVE) {
+    if (result == FILL_FAULTY && why.class == ERROR_ARCHIVE)
         error_set(err, ERROR_ARCHIVE, "file \"%s/%s\" is damaged: %s", get->archive.dir.path, name,
                   why.message);
-        error_detail(err, "%s", why.detail);
-    }
     if (result == FILL_DONE && !get_append(get, fd, text->bytes, text->length, 0, err))
         result = FILL_FAILED;
     free(text);
