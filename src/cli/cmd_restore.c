@@ -22,9 +22,11 @@
 #define STATUS_REFUSED 201
 #define STATUS_USAGE 202
 
-/* A receiver makes durable what it has within --flush-interval (1 s) and tells that at once. */
-#define SETTLE_MS 3000
 #define LOOK_MS 20
+/* While WAL arrives, a receiver tells so within a second; what it has is durable within
+ * --flush-interval (1 s), and that is told at once. */
+#define REST_MS 1200
+#define SETTLE_MS 4000
 
 /* What the last look was: a Snapshot is large. */
 static Look look;
@@ -44,35 +46,39 @@ static bool receiver_runs(void *context)
     return !look_again(context) || look.running;
 }
 
-/* How far the receiver that runs has told it has received, and made durable. */
-static bool positions(Lsn *ret_received, Lsn *ret_flushed)
+typedef struct Settling {
+    PgTime began;
+    uint64_t began_ms;
+    Lsn goal; /* what had been received at a moment after that */
+} Settling;
+
+/* Has all that the receiver had received when it began become durable? */
+static bool has_settled(Settling *settling)
 {
-    *ret_received = look.snapshot.lag[LAG_RECEIVED].lsn;
-    *ret_flushed = look.snapshot.lag[LAG_FLUSHED].lsn;
-    return look.running && look.is_its_own && *ret_received != LSN_INVALID;
+    Lsn received = look.snapshot.lag[LAG_RECEIVED].lsn;
+    Lsn flushed = look.snapshot.lag[LAG_FLUSHED].lsn;
+    if (!look.running || !look.is_its_own || received == LSN_INVALID)
+        return true; /* nothing more is to be learnt */
+    if (settling->goal == LSN_INVALID && look.snapshot.at >= settling->began)
+        settling->goal = received;
+    if (settling->goal != LSN_INVALID)
+        return flushed >= settling->goal;
+    /* It has told nothing new: nothing has arrived. */
+    return flushed >= received && clock_monotonic_ms() - settling->began_ms >= REST_MS;
 }
 
-/* Waits for what had been received when it was called. */
 static void receiver_settle(void *context)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + SETTLE_MS;
-    Lsn goal;
-    Lsn received;
-    Lsn flushed;
-    if (!look_again(context) || !positions(&goal, &flushed))
-        return;
-    while (flushed < goal) {
-        if (clock_monotonic_ms() >= deadline_ms) {
-            char text[LSN_TEXT_SIZE];
+    Settling settling = {
+        .began = clock_pg_time(), .began_ms = clock_monotonic_ms(), .goal = LSN_INVALID};
+    while (look_again(context) && !has_settled(&settling)) {
+        if (clock_monotonic_ms() - settling.began_ms >= SETTLE_MS) {
             log_line(LOG_WARNING, NULL,
-                     "the receiver has not made durable what it has up to %s; restoring what is "
-                     "in its files",
-                     lsn_format(goal, text));
+                     "the receiver has not made durable what it has; restoring what is in its "
+                     "files");
             return;
         }
         (void)poll(NULL, 0, LOOK_MS);
-        if (!look_again(context) || !positions(&received, &flushed))
-            return;
     }
 }
 

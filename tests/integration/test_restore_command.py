@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness import archive as ar
 from harness.postgres import Postgres, copy_cluster
-from harness.util import clean_env, make_dir, run, stays_true, wait_until
+from harness.util import clean_env, lsn, make_dir, run, stays_true, wait_until
 from harness.world import World
 
 CODECS = {"raw": None, "gzip": "gzip:1", "lz4": "lz4", "zstd": "zstd:1"}
@@ -229,6 +229,21 @@ def test_a_standby_gets_no_partial_while_the_receiver_lives(world, walrx):
     wait_until(lambda: rows(standby) == want, "the standby has the open segment's commits, too")
     standby.promote()
     assert rows(standby) == want
+
+
+def test_what_a_live_receiver_has_not_written_yet_is_waited_for(world, scene, walrx):
+    """It is not synchronous: what has just arrived is in its memory, for a second at most."""
+    target = make_dir(world.base / "pg_wal") / "RECOVERYXLOG"
+    primary, run_ = scene.primary, scene.receivers["raw"]
+    for _ in range(3):
+        primary.sql("create table if not exists later(n int); insert into later values (1)")
+        name, end = primary.segment(), primary.flush_lsn()
+        wait_until(lambda e=end: lsn(primary.sender("sent_lsn")[0]) >= e, "it is sent", interval=0.001)
+        assert run_.running()
+        run([walrx.command[0], "restore", "-D", scene.archives["raw"], name, target], env=clean_env(world.base))
+        length = end % primary.segsize
+        assert length > 0
+        assert target.read_bytes()[:length] == (primary.wal_dir / name).read_bytes()[:length]
 
 
 def test_by_hand(world, scene, walrx):
