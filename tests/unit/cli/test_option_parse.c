@@ -325,6 +325,8 @@ static const Refusal refusals[] = {
     {COMMAND_STATUS, "--watch --json", "cannot use --watch together with --json", true},
     {COMMAND_STATUS, "--interval=1ms", "--interval must be in range 100ms..2147483s", true},
     {COMMAND_WAIT, "", "no position to wait for specified using --lsn", true},
+    {COMMAND_RESTORE, "", "no archive directory specified", true},
+    {COMMAND_RESTORE, "-D x --partial=maybe", "invalid value \"maybe\" for option --partial", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},
@@ -410,7 +412,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 16); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 17); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
