@@ -12,8 +12,8 @@
 
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot",   "status", "wait", "check",
-                                         "list",    "verify", "bench",  NULL};
+static const char *const help_words[] = {"receive", "slot",   "status",  "wait",  "check",
+                                         "list",    "verify", "restore", "bench", NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
@@ -29,6 +29,8 @@ const CommandSpec command_specs[] = {
      "show what an archive holds: ranges, gaps, sizes, commit times", cmd_list},
     {"verify", COMMAND_VERIFY, true, "", NULL, "check an archive: every page, record and file",
      cmd_verify},
+    {"restore", COMMAND_RESTORE, true, "FILE TARGET", NULL,
+     "give a file of an archive to a server: for restore_command", cmd_restore},
     {"bench", COMMAND_BENCH, true, "", NULL, "measure how fast a server can replicate to here",
      cmd_bench},
     {"completion", 0, false, "bash", completion_words, "print the completion script for a shell",

@@ -45,6 +45,8 @@ const char *options_program(CommandBit command)
         return "walrx wait";
     case COMMAND_CHECK:
         return "walrx check";
+    case COMMAND_RESTORE:
+        return "walrx restore";
     }
     return "walrx";
 }
@@ -247,7 +249,7 @@ bool options_check(CommandBit command, const Options *options, Error *err)
     if (command == COMMAND_WAIT)
         return options->lsn != LSN_INVALID ||
                options_refuse(command, err, "no position to wait for specified using --lsn");
-    if (command == COMMAND_VERIFY)
+    if (command == COMMAND_VERIFY || command == COMMAND_RESTORE)
         return options->directory != NULL ||
                options_refuse(command, err, "no archive directory specified");
     if (command != COMMAND_SLOT && !check_receive(command, options, err))

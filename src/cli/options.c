@@ -29,6 +29,7 @@
 #define STATUS COMMAND_STATUS
 #define WAIT COMMAND_WAIT
 #define CHECK COMMAND_CHECK
+#define RESTORE COMMAND_RESTORE
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -39,6 +40,7 @@
 static const char *const gap_choices[] = {"stop", "continue", NULL};
 static const char *const verify_choices[] = {"off", "on", "stop", NULL};
 static const char *const sink_choices[] = {"null", "disk", NULL};
+static const char *const partial_choices[] = {"auto", "never", "always", NULL};
 static const char *const log_format_choices[] = {"text", "json", NULL};
 
 /* In the order of --help. */
@@ -55,6 +57,14 @@ const OptionSpec option_specs[] = {
      .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK, MEMBER(directory),
      .help = "archive directory; without it, the current one"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RESTORE, MEMBER(directory),
+     .help = "archive directory to restore from"},
+    {"partial", 0, OPTION_CHOICE, GENERAL, "WHEN", RESTORE, MEMBER(partial),
+     .choices = partial_choices,
+     .help = "the open segment: auto gives it to a recovery, and to a standby once no receiver "
+             "runs; never; always"},
+    {"sync", 0, OPTION_FLAG, GENERAL, NULL, RESTORE, MEMBER(sync),
+     .help = "make the file durable before it gets its name; the server does not need it"},
     {"duration", 0, OPTION_DURATION, GENERAL, "TIME", BENCH, MEMBER(duration_ms), .minimum = 100,
      .maximum = MAX_INTERVAL_MS, .help = "measure for so long (10s, and no limit with --endpos)"},
     {"from", 0, OPTION_LSN, GENERAL, "LSN", BENCH, MEMBER(from),
@@ -148,10 +158,10 @@ const OptionSpec option_specs[] = {
     {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS, MEMBER(json),
      .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK, MEMBER(version),
-     .help = "show the version and end"},
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE,
+     MEMBER(version), .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK, MEMBER(help),
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE, MEMBER(help),
      .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
@@ -194,6 +204,7 @@ void options_init(Options *options)
         .sink = sink_choices[0],
         .interval_ms = MS_PER_SECOND,
         .lsn = LSN_INVALID,
+        .partial = partial_choices[0],
     };
 }
 

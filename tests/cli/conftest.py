@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 TREE = Path(__file__).resolve().parents[2]
-COMMANDS = ("receive", "slot", "status", "check", "wait", "list", "verify", "bench")  # those with options
+# Those with options.
+COMMANDS = ("receive", "slot", "status", "check", "wait", "list", "verify", "restore", "bench")
 
 
 @pytest.fixture(scope="session")

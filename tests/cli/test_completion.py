@@ -78,6 +78,9 @@ def complete(script, tmp_path):
     (["sta"], ["status"]),
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
+    (["res"], ["restore"]),
+    (["restore", "--"], ["--directory", "--partial", "--sync", "--version", "--help"]),
+    (["restore", "--partial", "="], ["auto", "never", "always"]),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
@@ -86,8 +89,8 @@ def test_completes(complete, words, expected):
 
 
 def test_all_commands_are_offered(complete):
-    assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify", "bench",
-                            "completion", "help"]
+    assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify",
+                            "restore", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

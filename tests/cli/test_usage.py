@@ -18,7 +18,7 @@ def front(program, tmp_path_factory):
                                   ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"], ["completion", "--help"],
                                   ["completion", "-?"], ["help", "--help"],
                                   ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"],
-                                  ["status", "-?"], ["wait", "--help"], ["list", "--help"], ["verify", "-?"], ["receive", "-D", "x", "--help"]])
+                                  ["status", "-?"], ["wait", "--help"], ["list", "--help"], ["verify", "-?"], ["restore", "--help"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
@@ -32,7 +32,7 @@ def test_help_shows_defaults(walrx):
 
 
 @pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"], ["list", "-V"],
-                                  ["verify", "-V"], ["status", "-V"], ["wait", "--version"]])
+                                  ["verify", "-V"], ["restore", "-V"], ["status", "-V"], ["wait", "--version"]])
 def test_version(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == ""
@@ -56,7 +56,23 @@ def test_usage_errors_have_a_hint(walrx, args):
     assert done.returncode == 1 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert lines[0].startswith("walrx: error: ")
-    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| status| wait| list| verify| bench)? --help" for more information\.', lines[-1])
+    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| status| wait| list| verify| restore| bench)? --help" for more information\.', lines[-1])
+
+
+@pytest.mark.parametrize("args", [[], ["-D", "x"], ["-D", "x", "a"], ["-D", "x", "a", "b", "c"], ["a", "b"],
+                                  ["-D", "x", "--nosuch", "a", "b"], ["-D", "x", "--partial=maybe", "a", "b"],
+                                  ["-D", "x", "b", "000000010000000000000001"], ["-D", "x", "00000002.history", "x/"]])
+def test_usage_errors_of_restore_are_no_end_of_the_archive(walrx, args):
+    """PostgreSQL takes 1 to 125 for that."""
+    done = walrx("restore", *args)
+    assert done.returncode == 202 and done.stdout == "" and done.stderr.startswith("walrx: error: "), done
+
+
+def test_restore_from_nowhere_is_no_end_of_the_archive(walrx, tmp_path):
+    for directory in (tmp_path, tmp_path / "nosuch"):
+        done = walrx("restore", "-D", directory, "000000010000000000000001", tmp_path / "RECOVERYXLOG")
+        assert done.returncode == 200 and done.stdout == "" and done.stderr.startswith("walrx: error: "), done
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bench_help_shows_defaults(walrx):

@@ -17,7 +17,9 @@
 #include "walrx/archive/newest.h"
 #include "walrx/archive/store.h"
 #include "walrx/archive/verify.h"
+#include "walrx/restore/get.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -341,6 +343,69 @@ static bool run_list(const char *path, Error *err)
     return complete;
 }
 
+/* --- restoring --- */
+
+static const char later_text[] = "1\t0/7A0000\tbehind the partial's end\n";
+
+static void prepare_restore(void)
+{
+    scratch_mkdir(fixture.path, "data");
+    scratch_mkdir(fixture.path, "data/pg_wal");
+    scratch_write(fixture.path, "data/recovery.signal", "", 0);
+    archive_segment(FIRST + 1, WAL_ZSTD);
+    archive_partial(FIRST + 2, TAIL);
+    scratch_write(fixture.path, "00000002.history", later_text, strlen(later_text));
+}
+
+static bool no_receiver(void *context)
+{
+    (void)context;
+    return false;
+}
+
+/* Without memory, which may be what fails. */
+static bool holds(const char *target, const void *data, size_t length)
+{
+    static uint8_t content[SIZE + 1];
+    int fd = open(target, O_RDONLY);
+    ssize_t count = fd < 0 ? -1 : read(fd, content, sizeof(content));
+    if (fd >= 0)
+        (void)close(fd);
+    return count == (ssize_t)length && memcmp(content, data, length) == 0;
+}
+
+/* What lies under a final name is whole, whatever happened to the run that put it there. */
+static bool restore_file(const char *path, const char *name, const void *data, size_t length,
+                         Error *err)
+{
+    char target[2 * SCRATCH_PATH_SIZE];
+    GetRequest request = {.directory = path,
+                          .name = name,
+                          .target = target,
+                          .sync = true,
+                          .files = fake_files_table(),
+                          .receiver_runs = no_receiver};
+    bool placed = false;
+    (void)snprintf(target, sizeof(target), "%s/data/pg_wal/%s", path, name);
+    bool ok = get_file(&request, &placed, err);
+    bool whole = holds(target, data, length);
+    if ((ok && !(placed && whole)) || (!whole && access(target, F_OK) == 0))
+        return error_set(err, ERROR_PROTOCOL, "not placed, or not whole");
+    return ok;
+}
+
+static bool run_restore(const char *path, Error *err)
+{
+    static uint8_t partial[SIZE];
+    Lsn start = segment_start(FIRST + 2, SIZE);
+    size_t end = (size_t)(fixture_record_before(start + TAIL) - start);
+    memcpy(partial, segment(FIRST + 2), end);
+    return restore_file(path, fixture_name(FIRST + 1, WAL_RAW, false), segment(FIRST + 1), SIZE,
+                        err) &&
+           restore_file(path, fixture_name(FIRST + 2, WAL_RAW, false), partial, SIZE, err) &&
+           restore_file(path, "00000002.history", later_text, strlen(later_text), err);
+}
+
 const Job jobs[] = {
     {.name = "the first start", .prepare = prepare_nothing, .run = run_first_start},
     {.name = "a start without .walrx", .prepare = prepare_strangers, .run = run_first_start},
@@ -376,6 +441,7 @@ const Job jobs[] = {
     {.name = "a joint", .prepare = prepare_strangers, .run = run_joint},
     {.name = "a failover", .prepare = prepare_raw, .run = run_failover, .stores = true},
     {.name = "verify", .prepare = prepare_all_forms, .run = run_verify, .looks = true},
+    {.name = "restore", .prepare = prepare_restore, .run = run_restore},
     {.name = "list", .prepare = prepare_all_forms, .run = run_list, .looks = true},
 };
 const size_t job_count = sizeof(jobs) / sizeof(jobs[0]);

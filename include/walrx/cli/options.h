@@ -26,6 +26,7 @@ typedef enum CommandBit {
     COMMAND_STATUS = 1 << 6,
     COMMAND_WAIT = 1 << 7,
     COMMAND_CHECK = 1 << 8,
+    COMMAND_RESTORE = 1 << 9,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -124,6 +125,9 @@ typedef struct Options {
     /* check */
     CheckLimits check_warning;
     CheckLimits check_critical;
+    /* restore */
+    const char *partial; /* "auto", "never" or "always" */
+    bool sync;
 } Options;
 
 #define MONITOR_ON "on"

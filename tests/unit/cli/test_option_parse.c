@@ -344,6 +344,8 @@ static const Refusal refusals[] = {
     {COMMAND_WAIT, "", "no position to wait for specified using --lsn", true},
     {COMMAND_CHECK, "-w lag=1", "unknown threshold \"lag\"", true},
     {COMMAND_CHECK, "-c queue=1s", "invalid threshold \"1s\" for queue", true},
+    {COMMAND_RESTORE, "", "no archive directory specified", true},
+    {COMMAND_RESTORE, "-D x --partial=maybe", "invalid value \"maybe\" for option --partial", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},
