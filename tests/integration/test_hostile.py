@@ -570,7 +570,7 @@ def test_positions_at_the_ends_of_the_log(play, restart, end):
 
 # -- the monitor's connection ----------------------------------------------------------------------
 
-def flood(peer):
+def endless_rows(peer):
     while True:
         peer.send(b"D", fs.data_row(["x" * 60000] * 8))
 
@@ -580,7 +580,7 @@ MONITOR_ANSWERS = {
     "an error": lambda peer: (peer.error("42501", "no"), peer.ready()),
     "no row": lambda peer: (peer.result(["a"]), peer.ready()),
     "text for numbers": lambda peer: (peer.result(["a"] * 8, ["\xff\x1b[2J" * 1000] * 8), peer.ready()),
-    "rows without end": flood,
+    "rows without end": endless_rows,
     "COPY": lambda peer: (peer.copy_both(), peer.silence()),
 }
 
