@@ -227,6 +227,13 @@ def test_a_standby_gets_no_partial_while_the_receiver_lives(world, walrx):
     want = rows(primary)
     assert run_.stop() == 0
     wait_until(lambda: rows(standby) == want, "the standby has the open segment's commits, too")
+    run_.start()  # and nothing is lost when one comes back
+    primary.fill_segments(2)
+    primary.insert(rows=20)
+    run_.wait_received(primary, column="flush_lsn")
+    assert run_.stop() == 0
+    want = rows(primary)
+    wait_until(lambda: rows(standby) == want, "the standby goes on")
     standby.promote()
     assert rows(standby) == want
 

@@ -34,7 +34,7 @@ bool durable_publish_unsynced(const Dir *from_dir, const char *from, const Dir *
                               const char *to, bool *ret_exists, Error *err) MUST_CHECK;
 
 /* As durable_publish, but takes the place of an existing file: only for names in .walrx/ and for a
- * `.partial` that is rebuilt. */
+ * `.partial` that is rebuilt, and for what a server asked to have restored. */
 bool durable_replace(const Dir *from_dir, const char *from, const Dir *to_dir, const char *to,
                      Error *err) MUST_CHECK;
 
