@@ -431,7 +431,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 17); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 18); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
