@@ -174,6 +174,50 @@ static void print_server(const Page *page, const Snapshot *snapshot)
     end(page);
 }
 
+static void print_kept(const Page *page, const MonitorView *monitor)
+{
+    char text[STATUS_SIZE_TEXT];
+    if (monitor->wal_status[0] == '\0' && monitor->retained_bytes == MONITOR_UNKNOWN)
+        return;
+    begin(page, "  WAL it keeps");
+    (void)fputs(status_bytes(monitor->retained_bytes, text), page->out);
+    if (monitor->wal_status[0] != '\0') {
+        (void)fputs(", ", page->out);
+        put_text(page, monitor->wal_status);
+    }
+    if (monitor->safe_wal_size != MONITOR_UNKNOWN)
+        (void)fprintf(page->out, ", %s until it is in danger",
+                      status_bytes(monitor->safe_wal_size, text));
+    end(page);
+}
+
+static void print_used(const Page *page, const char *what, uint64_t used, uint64_t most)
+{
+    if (used == MONITOR_UNKNOWN || most == MONITOR_UNKNOWN)
+        return;
+    (void)fprintf(page->out, ", %" PRIu64 " of %" PRIu64 " %s in use", used, most, what);
+}
+
+/* What the server says of us, where it is asked. */
+static void print_monitor(const Page *page, const MonitorView *monitor)
+{
+    if (!monitor->enabled)
+        return;
+    if (!monitor->reachable) {
+        begin(page, "seen by the server");
+        (void)fputs("not known: ", page->out);
+        put_text(page, monitor->problem[0] != '\0' ? monitor->problem : "no answer yet");
+        end(page);
+        return;
+    }
+    print_kept(page, monitor);
+    begin(page, "seen by the server");
+    put_text(page, monitor->sync_state[0] != '\0' ? monitor->sync_state : "sync_state not shown");
+    print_used(page, "connections", monitor->connections, monitor->max_connections);
+    print_used(page, "walsenders", monitor->walsenders, monitor->max_walsenders);
+    end(page);
+}
+
 static void print_stages(const Page *page, const Snapshot *snapshot)
 {
     static const char *const names[LAG_STAGE_COUNT] = {"received", "written", "flushed",
@@ -346,6 +390,7 @@ static void print_snapshot(const Page *page, const Snapshot *snapshot)
 {
     print_state(page, snapshot);
     print_server(page, snapshot);
+    print_monitor(page, &snapshot->monitor);
     print_stages(page, snapshot);
     print_rates(page, &snapshot->rates);
     print_latencies(page, snapshot);

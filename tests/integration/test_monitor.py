@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from harness.majors import programs_of
 from harness.proxy import Proxy
 from harness.util import lsn, stays_true, wait_until
+from harness.util import run as run_program
 from test_slot_states import forgetful_server
 
 WATCHED = "application_name = 'walrx monitor'"
@@ -123,6 +125,13 @@ def test_listed_without_reporting_is_explained(world, walrx):
     assert run.stop() == 0
 
 
+def assert_status_shows(run, walrx):
+    text = run_program([walrx.command[0], "status", "-D", run.archive]).stdout
+    assert re.search(r"^  WAL it keeps +[\d.]+ \w+, reserved, .* until it is in danger$", text, re.M), text
+    assert re.search(r"^seen by the server +async, \d+ of \d+ connections in use, 1 of \d+ walsenders in use$", text,
+                     re.M), text
+
+
 def test_slot_in_danger_and_lost(world, walrx):
     """The stream is held on its way, the monitor goes another one."""
     server = forgetful_server(world)
@@ -135,6 +144,7 @@ def test_slot_in_danger_and_lost(world, walrx):
         seen = wait_watched(run)
         assert seen["slot_wal_status"] == "reserved" and seen["slot_safe_wal_size_bytes"] > 0
         assert seen["slot_retained_bytes"] is not None and lsn(seen["slot_restart_lsn"]) > 0
+        assert_status_shows(run, walrx)
         proxy.hold()
         server.fill_segments(6)
         run.wait_log(r'slot "arch" is in danger')
