@@ -142,6 +142,25 @@ def test_a_stuck_network_is_no_secret(world, walrx, proxied):
     assert 2 < peak < 5, peak
 
 
+def test_a_reconnect_is_no_lag(world, walrx):
+    """What comes a second time of the open segment is durable already, however old the segment is."""
+    server, directory, _ = streaming(world, walrx, "--flush-interval=2s")
+    server.insert(rows=100)
+    goal = server.flush_lsn()
+    wait_until(lambda: lsn(state(directory)["positions"]["flushed_lsn"]) >= goal, "all is durable")
+    time.sleep(2)
+    server.sql("select pg_terminate_backend(pid) from pg_stat_replication")
+    wait_until(lambda: state(directory)["counters"]["streams"] > 1, "it streams again")
+    peak = 0
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        told = state(directory)
+        assert lsn(told["positions"]["flushed_lsn"]) >= goal
+        peak = max(peak, told["lag"]["flushed"]["seconds"])
+        time.sleep(0.01)
+    assert peak < 2.5, peak
+
+
 def test_who_is_dead_is_told_by_the_lock(world, walrx):
     server, directory, it = streaming(world, walrx)
     server.insert()
