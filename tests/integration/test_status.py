@@ -197,6 +197,18 @@ def test_the_last_error_is_kept(world, walrx):
     assert it.stop() == 0
 
 
+def test_a_start_that_comes_to_nothing_is_told(world, walrx):
+    server, directory, it = streaming(world, walrx)
+    assert it.stop() == 0
+    write_file(server.data / "pg_hba.conf", "local all postgres trust\n")
+    server.reload()
+    it.start()
+    assert it.wait() == 1
+    told = look(world, walrx, directory, NOT_RUNNING)["receiver"]
+    assert told["process"]["exit_status"] == 1, told["process"]
+    assert "pg_hba.conf" in told["last_error"]["message"], told["last_error"]
+
+
 def test_a_stopped_process_is_told_as_stale(world, walrx):
     server, directory, it = streaming(world, walrx)
     server.insert()
