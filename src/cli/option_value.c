@@ -148,8 +148,11 @@ static bool store_lsn(const OptionSpec *spec, const char *text, Options *options
 {
     Lsn value;
     if (!lsn_parse(text, &value)) {
-        error_set(err, ERROR_USAGE, "could not parse %s position \"%s\"",
-                  spec->offset == offsetof(Options, endpos) ? "end" : "start", text);
+        error_set(err, ERROR_USAGE, "could not parse %sposition \"%s\"",
+                  spec->offset == offsetof(Options, endpos) ? "end "
+                  : spec->offset == offsetof(Options, lsn)  ? ""
+                                                            : "start ",
+                  text);
         return error_detail(err, "Positions look like 16/B374D848.");
     }
     *(Lsn *)member(spec, options) = value;

@@ -68,12 +68,11 @@ void note_stream(Receiver *receiver)
     monitor_follow(receiver->monitor, &session);
 }
 
-void note_positions(Receiver *receiver, Lsn start, HoldCause held, uint64_t now_ns)
+void note_positions(Receiver *receiver, Lsn durable, HoldCause held, uint64_t now_ns)
 {
     StorePositions store = store_positions(receiver->store);
-    /* What lies before the stream is in the archive, even while nothing of it is told as flushed.
-     */
-    Lsn flushed = store.flushed > start ? store.flushed : start;
+    /* Durable is durable, even while nothing of it is told as flushed. */
+    Lsn flushed = store.flushed > durable ? store.flushed : durable;
     Lsn archived = flushed;
     if (receiver->compressor != NULL) {
         Lsn waiting = compressor_oldest_waiting(receiver->compressor);

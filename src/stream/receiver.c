@@ -187,6 +187,10 @@ static int run_sessions(Receiver *receiver)
         MachineNext next = machine_after(&receiver->machine, &error, clock_monotonic_ms());
         if (error.class != ERROR_STOPPED)
             note_failure(receiver, &error);
+        /* A start that comes to nothing is told, too: what stands there is of an earlier one. An
+         * archive that is refused stays untouched. */
+        if (!receiver->shown && receiver->archive.private.fd >= 0 && error.class != ERROR_ARCHIVE)
+            receiver_show_archive(receiver, NULL);
         if (!next.retry) {
             if (next.tell)
                 log_error(LOG_ERROR, NULL, &error);
@@ -195,8 +199,6 @@ static int run_sessions(Receiver *receiver)
             return next.exit_status;
         }
         note_state(receiver, RECEIVER_RESTARTING);
-        if (!receiver->shown && receiver->archive.private.fd >= 0)
-            receiver_show_archive(receiver, NULL);
         tell_retry(receiver, &error, &next);
         if (control_wait(receiver->control, -1, 0, clock_monotonic_ms() + next.delay_ms) ==
             CONTROL_STOP) {

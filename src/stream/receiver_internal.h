@@ -68,8 +68,8 @@ void note_failure(Receiver *receiver, const Error *error);
 void note_session(Receiver *receiver);
 /* To the monitor: which connection WAL streams over, or that none does. */
 void note_stream(Receiver *receiver);
-/* Where the stages of the stream are that began at `start`. */
-void note_positions(Receiver *receiver, Lsn start, HoldCause held, uint64_t now_ns);
+/* Where the stages of the stream are; all below `durable` was so before it began. */
+void note_positions(Receiver *receiver, Lsn durable, HoldCause held, uint64_t now_ns);
 
 /* To options->watch. */
 void receiver_show_archive(Receiver *receiver, Store *store);

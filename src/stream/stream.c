@@ -31,6 +31,7 @@ typedef struct Stream {
     Receiver *receiver;
     Timeline timeline;
     Lsn start;      /* where it began */
+    Lsn durable;    /* all below was durable before it began */
     Lsn position;   /* next byte expected from the server */
     Lsn server_end; /* newest known end of the server's WAL */
     Feedback feedback;
@@ -371,7 +372,7 @@ static bool keep_up(Stream *stream, uint64_t *ret_wait_until, Error *err)
     tell_holdup(stream, &store, now);
     FeedbackDecision decision = decide(stream, &positions);
     /* A full disk is told at once, also while the ring has room for what comes. */
-    note_positions(receiver, stream->start,
+    note_positions(receiver, stream->durable,
                    receiver->no_room_since_ms != 0 ? HOLD_ROOM : stream->holdup.told,
                    clock_monotonic_ns());
     if (decision.peer_dead)
@@ -489,7 +490,7 @@ static bool stop_stream(Stream *stream, Error *err)
         compressor_hurry(receiver->compressor, true);
     if (!finish_store(receiver, err))
         return false;
-    note_positions(receiver, stream->start, HOLD_NONE, clock_monotonic_ns());
+    note_positions(receiver, stream->durable, HOLD_NONE, clock_monotonic_ns());
     say_goodbye(stream);
     return true;
 }
@@ -539,7 +540,7 @@ static bool begin(Stream *stream, Lsn floor, bool *ret_copying, Error *err)
     feedback_start(&stream->feedback, &config, clock_monotonic_ms());
     note_session(receiver);
     note_stream(receiver);
-    telemetry_stream(receiver->options->telemetry, stream->timeline, stream->start,
+    telemetry_stream(receiver->options->telemetry, stream->timeline, stream->start, stream->durable,
                      clock_monotonic_ns());
     holdup_start(&stream->holdup, clock_monotonic_ms());
     set_status(stream);
@@ -563,6 +564,14 @@ static bool run_stream(Stream *stream, Lsn floor, StreamEnd *ret_end, EndOfTimel
     return stop_stream(stream, err);
 }
 
+/* What lies before a stream is in the archive, and so is what this very process made durable of the
+ * segment that comes again: it is not behind with that, although the store counts it anew. */
+static Lsn durable_before(const Receiver *receiver, Timeline timeline, Lsn start)
+{
+    bool same = receiver->durable_timeline == timeline;
+    return same && receiver->durable_lsn > start ? receiver->durable_lsn : start;
+}
+
 bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, StreamEnd *ret_end,
                      EndOfTimelineResult *ret_next, Error *err)
 {
@@ -570,6 +579,7 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
         .receiver = receiver,
         .timeline = timeline,
         .start = lsn,
+        .durable = durable_before(receiver, timeline, lsn),
         .position = lsn,
         .told_segment = lsn,
         .began_ms = clock_monotonic_ms(),
@@ -593,7 +603,7 @@ bool stream_timeline(Receiver *receiver, Timeline timeline, Lsn lsn, Lsn floor, 
     if (!ok && stopped_at_damage(receiver))
         say_goodbye(&stream);
     StorePositions positions = store_positions(receiver->store);
-    note_positions(receiver, lsn, HOLD_NONE, clock_monotonic_ns());
+    note_positions(receiver, stream.durable, HOLD_NONE, clock_monotonic_ns());
     tell_finished_segments(&stream, positions.flushed);
     receiver->open_timeline = timeline;
     receiver->open_lsn = receiver->dropped_wal ? LSN_INVALID : stream.position;

@@ -79,18 +79,25 @@ void telemetry_failure(Telemetry *telemetry, const Error *error, PgTime at)
     telemetry->now.failures++;
 }
 
-void telemetry_stream(Telemetry *telemetry, Timeline timeline, Lsn start, uint64_t now_ns)
+void telemetry_stream(Telemetry *telemetry, Timeline timeline, Lsn start, Lsn durable,
+                      uint64_t now_ns)
 {
     TelemetryMoment *now = &telemetry->now;
     if (now->streams == 0 || now->timeline != timeline) {
         lag_track_reset(&telemetry->server, start);
         now->server_end = start;
         now->server_end_ns = 0;
+        /* Those of another timeline, which may lie behind the fork, say nothing about this one. */
+        for (int stage = 0; stage < LAG_STAGE_COUNT; stage++) {
+            now->position[stage] = durable;
+            now->behind_since_ns[stage] = 0;
+        }
     }
-    /* Positions begin at the segment's start again, and so do the ways from stage to stage. */
-    lag_track_reset(&telemetry->received, start);
-    lag_track_reset(&telemetry->flushed, start);
+    /* What comes again of the open segment is on its way to nowhere. */
+    lag_track_reset(&telemetry->received, durable);
+    lag_track_reset(&telemetry->flushed, durable);
     clock_offset_reset(&telemetry->clock);
+    telemetry->fresh = true;
     if (now->streams == 0)
         now->start_timeline = timeline;
     now->streams++;
@@ -99,17 +106,27 @@ void telemetry_stream(Telemetry *telemetry, Timeline timeline, Lsn start, uint64
     telemetry_state(telemetry, RECEIVER_STREAMING, now_ns);
 }
 
-/* The server's end of WAL has moved: the bytes came between its last news and this, or, where we
- * had everything until then, just now. */
+/* The server's end of WAL has moved: the bytes came between its last news and this. Where we had
+ * everything until then, they came just now; over a break between two connections, since the last
+ * sign of life before it. */
+static uint64_t came_first_ns(const Telemetry *telemetry, uint64_t came_ns)
+{
+    const TelemetryMoment *now = &telemetry->now;
+    if (now->server_end_ns == 0)
+        return came_ns;
+    if (now->position[LAG_RECEIVED] < now->server_end)
+        return 0;
+    return telemetry->fresh ? now->last_message_ns : came_ns;
+}
+
 static void saw_server_end(Telemetry *telemetry, const TelemetryMessage *message, uint64_t now_ns)
 {
     TelemetryMoment *now = &telemetry->now;
     if (message->server_end <= now->server_end)
         return;
     uint64_t came_ns = clock_offset_to_local(&now->clock, message->sent, now_ns);
-    Lsn before = now->server_end;
-    bool had_all = now->position[LAG_RECEIVED] >= before || now->server_end_ns == 0;
-    lag_track_add(&telemetry->server, message->server_end, had_all ? came_ns : 0, came_ns);
+    lag_track_add(&telemetry->server, message->server_end, came_first_ns(telemetry, came_ns),
+                  came_ns);
     now->server_end = message->server_end;
     now->server_end_ns = now_ns;
     now->server_end_sent = message->sent;
@@ -121,6 +138,7 @@ void telemetry_message(Telemetry *telemetry, const TelemetryMessage *message, ui
     clock_offset_message(&telemetry->clock, message->sent, message->reply, now_ns);
     now->clock = clock_offset_estimate(&telemetry->clock, now_ns);
     saw_server_end(telemetry, message, now_ns);
+    telemetry->fresh = false;
     now->last_message_ns = now_ns;
     now->last_message_sent = message->sent;
     if (message->length == 0)

@@ -142,6 +142,25 @@ def test_a_stuck_network_is_no_secret(world, walrx, proxied):
     assert 2 < peak < 5, peak
 
 
+def test_a_reconnect_is_no_lag(world, walrx):
+    """What comes a second time of the open segment is durable already, however old the segment is."""
+    server, directory, _ = streaming(world, walrx, "--flush-interval=2s")
+    server.insert(rows=100)
+    goal = server.flush_lsn()
+    wait_until(lambda: lsn(state(directory)["positions"]["flushed_lsn"]) >= goal, "all is durable")
+    time.sleep(2)
+    server.sql("select pg_terminate_backend(pid) from pg_stat_replication")
+    wait_until(lambda: state(directory)["counters"]["streams"] > 1, "it streams again")
+    peak = 0
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        told = state(directory)
+        assert lsn(told["positions"]["flushed_lsn"]) >= goal
+        peak = max(peak, told["lag"]["flushed"]["seconds"])
+        time.sleep(0.01)
+    assert peak < 2.5, peak
+
+
 def test_who_is_dead_is_told_by_the_lock(world, walrx):
     server, directory, it = streaming(world, walrx)
     server.insert()
@@ -176,6 +195,18 @@ def test_the_last_error_is_kept(world, walrx):
     wait_until(lambda: look(world, walrx, directory)["receiver"], "the new one tells its state")
     assert look(world, walrx, directory)["receiver"]["process"]["state"] == "restarting"
     assert it.stop() == 0
+
+
+def test_a_start_that_comes_to_nothing_is_told(world, walrx):
+    server, directory, it = streaming(world, walrx)
+    assert it.stop() == 0
+    write_file(server.data / "pg_hba.conf", "local all postgres trust\n")
+    server.reload()
+    it.start()
+    assert it.wait() == 1
+    told = look(world, walrx, directory, NOT_RUNNING)["receiver"]
+    assert told["process"]["exit_status"] == 1, told["process"]
+    assert "pg_hba.conf" in told["last_error"]["message"], told["last_error"]
 
 
 def test_a_stopped_process_is_told_as_stale(world, walrx):

@@ -119,6 +119,7 @@ typedef struct Telemetry {
     /* the stream thread's own */
     TelemetryMoment now;
     ClockOffset clock;
+    bool fresh;                /* the stream has just begun, the server has said nothing in it */
     LagTrack server;           /* what the server has, by our clock */
     LagTrack received;         /* what we have */
     LagTrack flushed;          /* what is durable, and not reported yet */
@@ -136,9 +137,10 @@ void telemetry_state(Telemetry *telemetry, ReceiverState state, uint64_t now_ns)
 /* Something failed that the receiver lives on with, or ends by. */
 void telemetry_failure(Telemetry *telemetry, const Error *error, PgTime at);
 
-/* A stream of `timeline` begins at `start`. What is known of the server's WAL stays where the
- * timeline is the one of before. */
-void telemetry_stream(Telemetry *telemetry, Timeline timeline, Lsn start, uint64_t now_ns);
+/* A stream of `timeline` begins at `start`, all below `durable` is durable already. What is known
+ * of the server's WAL and of the stages stays where the timeline is the one of before. */
+void telemetry_stream(Telemetry *telemetry, Timeline timeline, Lsn start, Lsn durable,
+                      uint64_t now_ns);
 
 typedef struct TelemetryMessage {
     Lsn server_end;

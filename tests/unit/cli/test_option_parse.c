@@ -354,6 +354,7 @@ static const Refusal refusals[] = {
     {COMMAND_BENCH, "-Z lz4", "--compress needs --sink=disk", true},
     {COMMAND_BENCH, "--sink=tape", "invalid value \"tape\" for option --sink", true},
     {COMMAND_BENCH, "--duration=0", "--duration must be in range 100ms..2147483s", true},
+    {COMMAND_WAIT, "--lsn=now", "could not parse position \"now\"", true},
     {COMMAND_BENCH, "--from=now", "could not parse start position \"now\"", true},
 };
 

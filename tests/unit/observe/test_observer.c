@@ -83,7 +83,7 @@ static uint64_t await_flushed(Lsn lsn)
 
 static void begin(void)
 {
-    telemetry_stream(telemetry, 1, START, clock_monotonic_ns());
+    telemetry_stream(telemetry, 1, START, START, clock_monotonic_ns());
     watch.archive(watch.context, &fixture.archive, NULL);
 }
 
@@ -112,7 +112,7 @@ static void the_state_follows_what_is_durable(void **state)
 static void nothing_is_written_before_the_archive_is_known(void **state)
 {
     (void)state;
-    telemetry_stream(telemetry, 1, START, clock_monotonic_ns());
+    telemetry_stream(telemetry, 1, START, START, clock_monotonic_ns());
     reach(START + 100, START + 100);
     (void)usleep(300000);
     assert_false(read_state());

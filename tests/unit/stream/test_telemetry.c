@@ -30,7 +30,7 @@ static int setup(void **state)
         return -1;
     server_ahead_us = 0;
     telemetry_session(telemetry, &session);
-    telemetry_stream(telemetry, 1, START, SECOND);
+    telemetry_stream(telemetry, 1, START, START, SECOND);
     return 0;
 }
 
@@ -174,7 +174,7 @@ static void lag_grows_while_the_connection_is_gone_and_a_byte_is_missing(void **
     positions(START + 100, START + 100, START + 100, START + 100, SECOND);
     telemetry_state(telemetry, RECEIVER_RESTARTING, 2 * SECOND);
     assert_int_equal(lag_ns(LAG_FLUSHED, 9 * SECOND), 8 * SECOND);
-    telemetry_stream(telemetry, 1, START, 10 * SECOND);
+    telemetry_stream(telemetry, 1, START, START + 100, 10 * SECOND);
     positions(START, START, START + 100, START + 100, 10 * SECOND);
     assert_int_equal(lag_ns(LAG_FLUSHED, 12 * SECOND), 11 * SECOND);
     assert_int_equal(lag_bytes(LAG_RECEIVED), 100);
@@ -189,10 +189,64 @@ static void another_timeline_begins_anew(void **state)
     (void)state;
     wal(START + 100, 100, START + 5000, SECOND, SECOND);
     positions(START + 100, START + 100, START + 100, START + 100, SECOND);
-    telemetry_stream(telemetry, 2, START, 2 * SECOND);
+    telemetry_stream(telemetry, 2, START, START, 2 * SECOND);
     keepalive(START + 300, false, 3 * SECOND, 3 * SECOND);
     positions(START, START, START, START, 3 * SECOND);
     assert_int_equal(lag_bytes(LAG_RECEIVED), 300);
+}
+
+static void positions_behind_a_fork_are_not_told_of_the_new_timeline(void **state)
+{
+    (void)state;
+    TelemetryMoment moment;
+    Lsn fork = START + 1000;
+    wal(fork + 500, fork + 500 - START, fork + 500, SECOND, SECOND);
+    positions(fork + 500, fork + 500, fork + 500, fork + 500, SECOND);
+    telemetry_stream(telemetry, 2, START, START, 2 * SECOND);
+    telemetry_read(telemetry, &moment);
+    assert_int_equal(moment.timeline, 2);
+    for (int stage = 0; stage < LAG_STAGE_COUNT; stage++)
+        assert_int_equal(moment.position[stage], START);
+}
+
+static void what_comes_a_second_time_is_no_lag(void **state)
+{
+    (void)state;
+    uint64_t later = 3600 * SECOND;
+    Lsn end = START + 5000;
+    wal(START + 100, 100, START + 100, SECOND, SECOND);
+    positions(START + 100, START + 100, START + 100, START + 100, SECOND);
+    wal(end, 4900, end, later, later);
+    positions(end, end, end, end, later);
+    uint64_t count = histogram_count(&telemetry->receive_to_flush_ns);
+    telemetry_stream(telemetry, 1, START, end, later + SECOND);
+    positions(START, START, end, end, later + SECOND);
+    wal(START + 100, 100, end, later + SECOND, later + SECOND);
+    positions(START + 100, START, end, end, later + SECOND);
+    for (int stage = 0; stage < LAG_STAGE_COUNT; stage++) {
+        assert_int_equal(lag_bytes((LagStage)stage), 0);
+        assert_int_equal(lag_ns((LagStage)stage, later + 2 * SECOND), 0);
+    }
+    assert_int_equal(histogram_count(&telemetry->receive_to_flush_ns), count);
+}
+
+static void wal_of_a_break_is_as_old_as_the_break_at_most(void **state)
+{
+    (void)state;
+    Lsn end = START + 100;
+    wal(end, 100, end, SECOND, SECOND);
+    positions(end, end, end, end, SECOND);
+    keepalive(end, false, 100 * SECOND, 100 * SECOND); /* nothing had come until then */
+    telemetry_state(telemetry, RECEIVER_RESTARTING, 101 * SECOND);
+    telemetry_stream(telemetry, 1, START, end, 200 * SECOND);
+    wal(end, 100, end + 1000, 200 * SECOND, 200 * SECOND);
+    positions(end, end, end, end, 200 * SECOND);
+    assert_in_range(lag_ns(LAG_RECEIVED, 200 * SECOND), 100 * SECOND, 100 * SECOND + MS);
+    /* In the stream itself news is new. */
+    positions(end + 1000, end + 1000, end + 1000, end + 1000, 201 * SECOND);
+    wal(end + 1000, 1000, end + 2000, 300 * SECOND, 300 * SECOND);
+    positions(end + 1000, end + 1000, end + 1000, end + 1000, 300 * SECOND);
+    assert_in_range(lag_ns(LAG_RECEIVED, 300 * SECOND), 0, MS);
 }
 
 static void the_ways_between_the_stages_are_measured(void **state)
@@ -311,6 +365,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             lag_grows_while_the_connection_is_gone_and_a_byte_is_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(another_timeline_begins_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(positions_behind_a_fork_are_not_told_of_the_new_timeline,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(what_comes_a_second_time_is_no_lag, setup, teardown),
+        cmocka_unit_test_setup_teardown(wal_of_a_break_is_as_old_as_the_break_at_most, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_ways_between_the_stages_are_measured, setup, teardown),
         cmocka_unit_test_setup_teardown(reported_flush_never_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(archived_may_go_back_to_the_start_of_a_segment, setup,
