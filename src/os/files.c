@@ -234,7 +234,7 @@ bool file_status(const Dir *dir, const char *name, bool *ret_exists, uint64_t *r
 bool file_open(const Dir *dir, const char *name, FileOpen how, int *ret_fd, Error *err)
 {
     static const int flags_of[] = {
-        [FILE_READ] = O_RDONLY,
+        [FILE_READ] = O_RDONLY | O_NONBLOCK, /* a FIFO of that name holds nobody up */
         [FILE_WRITE] = O_RDWR,
         [FILE_WRITE_DIRECT] = O_RDWR | O_DIRECT,
         [FILE_CREATE] = O_RDWR | O_CREAT | O_TRUNC,

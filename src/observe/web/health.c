@@ -25,7 +25,12 @@ bool health_ready(const Snapshot *snapshot, uint64_t max_lag_ms, char text[HEALT
         return false;
     }
     uint64_t behind = snapshot->lag[LAG_FLUSHED].ns;
-    uint64_t behind_ms = behind == SNAPSHOT_UNKNOWN ? 0 : behind / NS_PER_MS;
+    uint64_t behind_ms = behind / NS_PER_MS;
+    if (behind == SNAPSHOT_UNKNOWN) {
+        (void)snprintf(text, HEALTH_TEXT_SIZE,
+                       "ok: streaming; the server has not said anything yet\n");
+        return true;
+    }
     if (max_lag_ms > 0 && behind_ms > max_lag_ms) {
         (void)snprintf(text, HEALTH_TEXT_SIZE, "behind: durable WAL by %.1f s, more than %s\n",
                        (double)behind_ms / MS_PER_SECOND, format_duration(max_lag_ms, limit));

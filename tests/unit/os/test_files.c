@@ -228,6 +228,14 @@ static void every_way_to_open_does_what_it_says(void **state)
 }
 
 /* Cuts every transfer in pieces: each call after the first is short as well. */
+/* A FIFO cannot be read at a position: what matters is that opening it does not wait. */
+static void a_fifo_that_nobody_fills_holds_nobody_up(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifoat(dir.fd, "fifo", 0600), 0);
+    file_close(&dir, open_file("fifo", FILE_READ));
+}
+
 static void whole_ranges_are_written_and_read_in_whatever_pieces(void **state)
 {
     uint8_t bytes[3000];
@@ -375,6 +383,7 @@ int main(void)
         CASE(status_tells_size_or_absence),
         CASE(symbolic_links_are_not_followed),
         CASE(every_way_to_open_does_what_it_says),
+        CASE(a_fifo_that_nobody_fills_holds_nobody_up),
         CASE(whole_ranges_are_written_and_read_in_whatever_pieces),
         CASE(a_write_without_progress_is_a_full_disk),
         CASE(errors_name_what_was_done_to_which_file),

@@ -30,6 +30,7 @@ static void a_stream_within_the_limit_is_ready(void **state)
 {
     (void)state;
     assert_true(health_ready(&snapshot, 1000, text)); /* nothing is known of lag yet */
+    assert_string_equal(text, "ok: streaming; the server has not said anything yet\n");
     snapshot.lag[LAG_FLUSHED].ns = 300 * SECOND_NS;
     assert_true(health_ready(&snapshot, 300000, text));
     assert_string_equal(text, "ok: streaming, durable WAL is 300.0 s behind\n");
