@@ -79,11 +79,11 @@ def test_acknowledged_bytes_are_compared_when_they_arrive_again(world, walrx):
     server.stop("fast")
     other.start()
     other.insert(rows=400)  # beyond the archive's end, which would be refused otherwise
-    before = ar.untouchable(directory)
+    before = ar.untouchable(directory, state=False)
     done = run_receiver(walrx, ["-D", directory, "-d", other.conninfo()], world.base, timeout=20)
     assert done.returncode == REFUSED, done
     assert "the server's WAL differs from the archived file" in done.stderr, done
-    assert ar.untouchable(directory) == before
+    assert ar.untouchable(directory, state=False) == before
     other.stop("fast")
     server.start()
     it.start()  # the right one is welcome still
@@ -103,11 +103,11 @@ def test_standby_behind_the_archive_is_waited_for(world, walrx):
     primary.fill_segments(2)
     it.wait_received(primary)
     assert it.stop() == 0
-    before = ar.untouchable(directory)
+    before = ar.untouchable(directory, state=False)
     it = world.receive(walrx, directory, standby)
     it.wait_log("the standby is behind the archive")
     stays_true(it.running, "the receiver waits", 1)
-    assert ar.untouchable(directory) == before
+    assert ar.untouchable(directory, state=False) == before
     standby.sql(f"alter system set primary_conninfo = '{primary.conninfo()}'")
     standby.reload()
     it.wait_streaming(standby)

@@ -177,9 +177,12 @@ def tree(directory):
     return found
 
 
-def untouchable(directory):
-    """tree() without what taking the lock may leave: the lock's own text, the times of folders."""
+def untouchable(directory, state=True):
+    """tree() without what taking the lock may leave: the lock's own text, the times of folders. A
+    receiver that is refused later, as one of this cluster, has told its state."""
     found = tree(directory)
     found.pop(".walrx/lock", None)
+    if not state:
+        found.pop(".walrx/state.json", None)
     return {name: (mode, size, 0 if digest == "" else mtime, inode, digest)
             for name, (mode, size, mtime, inode, digest) in found.items()}
