@@ -192,6 +192,7 @@ def test_the_last_error_is_kept(world, walrx):
     assert it.stop() == 0
     # A start while the server is away is seen as well, in an archive that is known.
     it.start()
+    wait_until(lambda: command(world, walrx, "status", directory).returncode == 0, "the new one has the lock")
     wait_until(lambda: look(world, walrx, directory)["receiver"], "the new one tells its state")
     assert look(world, walrx, directory)["receiver"]["process"]["state"] == "restarting"
     assert it.stop() == 0
