@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The base backups that an archive serves: backup history files among its segments, as a server
+ * that archives by itself leaves them, so that pg_archivecleanup and people understand them, and
+ * deleting .walrx/ forgets none.
+ */
+#pragma once
+
+#include "walrx/archive/archive.h"
+#include "walrx/proto/backup_label.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Backups {
+    BackupLabel *items; /* by start, oldest first */
+    size_t count;
+} Backups;
+
+/* ERROR_ARCHIVE: a backup history file that cannot be understood: what it needs is not known. Free
+ * with backups_free, also after failure. */
+bool backups_read(const Archive *archive, Backups *ret, Error *err) MUST_CHECK;
+void backups_free(Backups *backups);
+
+/* Durable on return. The same backup again is a no-op; ERROR_ARCHIVE: another one under its name,
+ * or under its label. */
+bool backups_add(const Archive *archive, const BackupLabel *backup, bool *ret_existed,
+                 Error *err) MUST_CHECK;
+/* ERROR_USAGE: there is no such label. */
+bool backups_remove(const Archive *archive, const char *label, Error *err) MUST_CHECK;
