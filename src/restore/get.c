@@ -159,7 +159,7 @@ static bool get_opened(Get *get, bool *ret_placed, Error *err)
     if (!get_target_is_of(&get->target, &get->archive, err) || !check_segment_size(get, err))
         return false;
     return get->file.kind == WAL_FILE_SEGMENT ? get_segment(get, ret_placed, err)
-                                              : get_by_form(get, get_fill_text, ret_placed, err);
+                                              : get_history(get, ret_placed, err);
 }
 
 bool get_file(const GetRequest *request, bool *ret_placed, Error *err)
