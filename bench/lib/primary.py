@@ -2,6 +2,7 @@
 """A throw-away primary: on a socket in its own folder, and on loopback with TLS."""
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,13 +53,12 @@ class Primary:
         self.bindir, self.scale, self.data, self.run = bindir, scale, work / name, work / f"{name}-run"
         self.log, self.port = work / f"{name}.log", free_port()
         self.user = []
-        self.data.mkdir(mode=0o700)
-        self.run.mkdir(mode=0o700)
+        self.owner = None
         if os.geteuid() == 0:
-            entry = pwd.getpwnam("postgres")
-            self.user = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", "--"]
-            for path in (self.data, self.run):
-                os.chown(path, entry.pw_uid, entry.pw_gid)
+            self.owner = pwd.getpwnam("postgres")
+            self.user = ["setpriv", f"--reuid={self.owner.pw_uid}", f"--regid={self.owner.pw_gid}", "--clear-groups", "--"]
+        self.make_folder(self.data)
+        self.make_folder(self.run)
         self.call("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--locale=C", "--no-sync")
         self.certificate()
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
@@ -71,6 +71,16 @@ class Primary:
     @property
     def conninfo_tls(self):
         return f"host=127.0.0.1 port={self.port} user=postgres sslmode=require"
+
+    def make_folder(self, path):
+        """Of the server's user."""
+        path.mkdir(mode=0o700)
+        if self.owner is not None:
+            os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
+
+    def remove(self):
+        """Once it is stopped: its room is needed."""
+        shutil.rmtree(self.data)
 
     def certificate(self):
         """Self-signed: sslmode=require encrypts and does not ask who signed."""
@@ -118,22 +128,36 @@ class Primary:
     def fill(self):
         self.pgbench("-i", "-q", "-s", self.scale)
 
+    def begin_load(self, *texts):
+        """From here on the slot keeps all WAL."""
+        self.sql(LOAD, *texts, "checkpoint", "select pg_create_physical_replication_slot('origin', true)")
+
     def generate(self, megabytes):
         """WAL of pgbench -N: full pages at first, small records later. The slot keeps it; the end of what is
         received lies a little before the end of the WAL, so that it is there at once."""
         self.fill()
-        self.sql(LOAD, "checkpoint", "select pg_create_physical_replication_slot('origin', true)")
+        self.begin_load()
         self.begin = self.sql("select restart_lsn from pg_replication_slots")
         whole = megabytes << 20
-        script = self.run / "load.sql"
-        script.write_text(f"set synchronous_commit = off;\ncall load({min(megabytes * 50, 50000)}, {self.scale});\n")
         while self.behind() < whole:
-            self.pgbench("-n", "-f", script, "-c", "2", "-t", "1")
+            self.transactions(min(megabytes * 50, 50000))
             if self.behind() < whole // 2:
                 self.sql("checkpoint")  # full pages again, as a busy server writes them
-        self.end = self.sql("select pg_switch_wal()")
-        self.sql("create table behind_the_end()", "select pg_switch_wal()", "create table further_behind()")
+        self.end = self.close_segment()
         self.bytes = int(self.sql(f"select '{self.end}'::pg_lsn - '{self.begin}'::pg_lsn"))
+
+    def transactions(self, count):
+        """So many, twice at a time."""
+        script = self.run / "load.sql"
+        script.write_text(f"set synchronous_commit = off;\ncall load({count}, {self.scale});\n")
+        self.pgbench("-n", "-f", script, "-c", "2", "-t", "1")
+
+    def close_segment(self):
+        """The end of the WAL so far; some more lies behind it, up to `behind_the_end` and further."""
+        end = self.sql("select pg_switch_wal()")
+        self.behind_the_end = self.sql("create table behind_the_end()", "select pg_switch_wal()")
+        self.sql("create table further_behind()")
+        return end
 
     def behind(self):
         return int(self.sql(f"select pg_current_wal_insert_lsn() - '{self.begin}'::pg_lsn"))

@@ -69,7 +69,17 @@ def target_tables(targets):
     yield "Targets", ["", "aim", "measured", "reached"], rows
 
 
-MAKERS = {"bulk": bulk_tables, "startup": startup_tables, "standby": standby_tables, "latency": latency_tables,
+def recovery_tables(recovery):
+    for load, found in recovery.items():
+        rows = [[name, between(it["wall_s"]), number(it["mb_per_s"]["median"], 0), between(it["to_limit"]),
+                 number(it["server_cpu_s"]["median"]), number(it["restore_cpu_s"]["median"]),
+                 number(it["call_ms"]["median"], 1) if it["calls"]["median"] else ""] for name, it in found["ways"].items()]
+        settings = ", ".join(f"{name} {value}" for name, value in found["settings"].items())
+        yield (f"Replay of {found['wal_mb']} MB, {load} ({settings})",
+               ["", "wall s", "MB/s", "wall to pg_wal", "server CPU s", "restore CPU s", "ms a call"], rows)
+
+
+MAKERS = {"recovery": recovery_tables, "bulk": bulk_tables, "startup": startup_tables, "standby": standby_tables, "latency": latency_tables,
           "idle": idle_tables, "targets": target_tables}
 
 

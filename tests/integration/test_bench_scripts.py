@@ -176,6 +176,36 @@ def test_growth_measures_each_axis_and_draws_the_same_plot_twice(build, tmp_path
         assert drawn == (tmp_path / "two" / f"{axis}.svg").read_text() and "walrx" in drawn
 
 
+def test_recovery_replays_each_load_in_every_way(build, temp_root, tmp_path):
+    folder = temp_root / "recovery"
+    folder.mkdir()
+    names = script("recovery", "--list", *common(build, folder)).splitlines()
+    assert {"pg_wal", "cp", "gzip -dc", "lz4 -dcq", "zstd -dcq", "walrx raw", "walrx gzip", "walrx lz4", "walrx zstd"} <= set(names)
+    text = script("recovery", *common(build, folder), "--json", "--size=40MB", "--rounds=1", "--scale=1",
+                  *(f"--way={name}" for name in names if name in ("cp", "walrx zstd", "pgbackrest lz4")))
+    assert list(folder.iterdir()) == []
+    results = json.loads(text)
+    assert set(results["recovery"]) == {"mixed", "quick"}
+    for found in results["recovery"].values():
+        assert {"pg_wal", "cp", "walrx zstd"} <= set(found["ways"]) and found["wal_mb"] >= 40
+        assert found["archive_mb"]["archive-zstd"] < found["archive_mb"]["archive-raw"]
+        for name, row in found["ways"].items():
+            assert all(is_spread(row[key]) for key in ("wall_s", "mb_per_s", "to_limit", "server_cpu_s"))
+            calls = row["calls"]["median"]
+            assert calls == 0 if name == "pg_wal" else calls >= found["wal_mb"] / 17
+    page, printed = tmp_path / "page.md", tmp_path / "recovery.json"
+    page.write_text("before\n<!-- recovery -->\nold\n<!-- end of recovery -->\n")
+    printed.write_text(text)
+    script("publish", "--recovery", printed, "--page", page)
+    assert "| walrx zstd | " in page.read_text() and "old" not in page.read_text()
+
+
+def test_recovery_does_not_know_what_it_cannot_try(build, tmp_path):
+    command = ["/usr/bin/python3", "-B", BENCH / "recovery", *common(build, tmp_path), "--way=by hand"]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and 'no way "by hand" here; there are: pg_wal, cp' in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_comparison_that_is_told_to_end_leaves_nothing(build, temp_root, number):
     folder = temp_root / f"ended-by-{number}"

@@ -7,7 +7,6 @@ had at certain moments.
     timeline 3              └── c, whose last commits are in the open segment
 """
 
-from . import archive as ar
 from .recovery import Moment, rows
 from .util import lsn, lsn_text, wait_until
 
