@@ -63,8 +63,8 @@ FillResult get_fill_segment(Get *get, const char *name, WalCompression form, int
 /* History files of timelines and of base backups. */
 FillResult get_fill_text(Get *get, const char *name, WalCompression form, int fd, Error *err);
 
-/* History files, both kinds. ERROR_ARCHIVE: that of a timeline is missing though the archive has WAL
- * that a server would miss without it. */
+/* History files, both kinds. ERROR_ARCHIVE: that of a timeline is missing though the archive has
+ * WAL that a server would miss without it. */
 bool get_history(Get *get, bool *ret_placed, Error *err) MUST_CHECK;
 
 /* FILL_ABSENT or FILL_FAULTY, by the error of reading a file of the archive; FILL_FAILED for what

@@ -54,6 +54,7 @@ typedef struct Receiver {
     Timeline told_fork_of;
     Lsn told_unchecked_joint;
     Timeline told_archived_history;
+    Timeline told_missing_history;
     uint64_t no_room_since_ms; /* 0: there is room */
     bool told_slot_unread;
     bool told_slot_unreserved;

@@ -449,6 +449,32 @@ static bool mend_slot(Receiver *receiver, const StartPoint *start, Timeline time
     return true;
 }
 
+/* The history in use is that of the server's own timeline. WAL of an older one needs its own file
+ * in the archive, too: a recovery asks for one after the other and stops looking where one is not
+ * there (findNewestTimeLine, timeline.c, PostgreSQL 15). */
+static bool keep_history_of(Receiver *receiver, Timeline timeline, Error *err)
+{
+    bool exists;
+    if (timeline == 1 || timeline == receiver->history.target)
+        return true;
+    if (!history_file_exists(&receiver->archive, timeline, &exists, err))
+        return false;
+    if (exists)
+        return true;
+    if (!fetch_history(receiver, timeline, NULL, err)) {
+        if (strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) != 0)
+            return false;
+        if (receiver->told_missing_history != timeline)
+            log_line(LOG_WARNING, NULL,
+                     "neither the server nor the archive has the history file of timeline %u; "
+                     "recovery will want it",
+                     timeline);
+        receiver->told_missing_history = timeline;
+        error_clear(err);
+    }
+    return fetch_history(receiver, receiver->server.timeline, NULL, err);
+}
+
 /* Follows the server from timeline to timeline. */
 static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
 {
@@ -458,6 +484,8 @@ static bool follow(Receiver *receiver, const StartPoint *start, Error *err)
         StreamEnd end;
         EndOfTimelineResult next;
         char text[LSN_TEXT_SIZE];
+        if (!keep_history_of(receiver, timeline, err))
+            return false;
         bool ok = stream_one(receiver, timeline, lsn, &end, &next, err);
         /* The only command of stream_one is START_REPLICATION, so this is about WAL. */
         if (!ok && strcmp(err->sqlstate, SQLSTATE_UNDEFINED_FILE) == 0) {

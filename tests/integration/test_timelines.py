@@ -172,6 +172,38 @@ def test_dead_branch_stays_as_it_is(world, receiver):
 
 
 @pytest.mark.receivers("walrx")
+def test_from_a_dead_branch_over_two_promotions_no_history_file_is_left_out(world, receiver):
+    """Receiving goes on in the middle of timeline 2 of a server on timeline 3: recovery asks for the files of both."""
+    a = world.server()
+    b, c = world.standby(a), world.standby(a)
+    directory = world.archive()
+    run = world.receive(receiver, directory, a)
+    run.wait_streaming(a)
+    a.insert(rows=10)
+    caught_up(a, b)
+    caught_up(a, c)
+    for standby in (b, c):
+        standby.stop("fast")
+    a.fill_segments(2)
+    run.wait_received(a)
+    assert run.stop() == 0
+    a.stop("immediate")
+    b.start()
+    b.promote()
+    c.configure(primary_conninfo=b.conninfo(application_name="c"))
+    c.start()
+    b.fill_segments(2)
+    fail_over(b, c)
+    run = world.receive(receiver, directory, c)
+    run.wait_streaming(c)
+    c.fill_segments(1)
+    run.wait_received(c)
+    assert run.stop() == 0
+    assert {name[:8] for name in ar.segments(directory)} == {"00000001", "00000002", "00000003"}
+    assert ar.assert_histories(directory, c) == ["00000002.history", "00000003.history"]
+
+
+@pytest.mark.receivers("walrx")
 def test_crash_of_the_receiver_around_the_switch(world, receiver):
     """kill -9 while the new timeline begins leaves an archive that goes on."""
     a = world.server()

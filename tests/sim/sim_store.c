@@ -257,6 +257,8 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     SIM_CHECK(flushed <= disk_durable(timeline) || flushed == disk.start,
               "taken for durable: %llX, which is not", (unsigned long long)flushed);
     check_no_hole(timeline, lsn);
+    SIM_CHECK(timeline == 1 || disk.history[timeline],
+              "WAL of timeline %u, whose history file is not archived", timeline);
     if (disk_durable(timeline) == LSN_INVALID)
         disk.start = lsn;
     store->timeline = timeline;

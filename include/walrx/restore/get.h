@@ -48,8 +48,8 @@ typedef struct GetRequest {
 
 /* *ret_placed false: the archive does not have it, and nothing was done. Otherwise:
  * ERROR_USAGE: no such name is ever asked for, or the target is no name of a file.
- * ERROR_ARCHIVE: what the archive has is damaged or of another cluster, or a timeline's history file
- * is missing though there is WAL of it or of a newer one.
- * ERROR_STORAGE and others: the archive could not be read (there is none, too), or the target not
- * be written. In none of these cases may recovery go on as if the file did not exist. */
+ * ERROR_ARCHIVE: what the archive has is damaged or of another cluster, or a timeline's history
+ * file is missing though there is WAL of it or of a newer one. ERROR_STORAGE and others: the
+ * archive could not be read (there is none, too), or the target not be written. In none of these
+ * cases may recovery go on as if the file did not exist. */
 bool get_file(const GetRequest *request, bool *ret_placed, Error *err) MUST_CHECK;
