@@ -323,24 +323,32 @@ static void finish_padding(WalScanner *scanner)
 }
 
 /* The two that only a collector needs are kept out of the loop that runs for every record. */
-__attribute__((noinline, cold)) static void collect(const WalScanner *scanner, const uint8_t *bytes,
+__attribute__((noinline, cold)) static void collect(WalScanner *scanner, const uint8_t *bytes,
                                                     size_t count)
 {
     const WalCollector *collector = scanner->collector;
-    size_t at =
-        load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
+    const uint8_t *header = scanner->record_bytes;
+    size_t at = load_u32(header) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
 
+    if (wal_twophase_ends(header[17], header[16])) {
+        if (at == 0)
+            wal_twophase_begin(&scanner->twophase, header[16], wal_page_major(scanner->magic));
+        scanner->twophase_record = scanner->record_start;
+        wal_twophase_feed(&scanner->twophase, bytes, count);
+    }
     if (at >= collector->capacity)
         return;
     size_t room = collector->capacity - at;
     memcpy(collector->buffer + at, bytes, count < room ? count : room);
 }
 
-__attribute__((noinline, cold)) static void tell_record(const WalScanner *scanner)
+__attribute__((noinline, cold)) static void tell_record(WalScanner *scanner)
 {
     const WalCollector *collector = scanner->collector;
     size_t length = scanner->last_header.total_length - WAL_RECORD_HEADER_SIZE;
 
+    if (scanner->twophase_record == scanner->record_start)
+        (void)wal_twophase_xid(&scanner->twophase, &scanner->last_header.inner_xid);
     collector->visit(collector->context, scanner, collector->buffer,
                      length < collector->capacity ? length : collector->capacity);
 }
