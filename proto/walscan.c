@@ -18,7 +18,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RECORD_ALIGN 8       /* MAXALIGN of every 64-bit server */
+#define RECORD_ALIGN 8 /* MAXALIGN of every 64-bit server */
+#define RECORD_INFO_OFFSET 16
+#define RECORD_RMGR_OFFSET 17
 #define RECORD_CRC_OFFSET 20 /* the CRC covers the header up to itself */
 
 /* rmgrlist.h and pg_control.h: the record after which the rest of the segment is not WAL */
@@ -323,32 +325,44 @@ static void finish_padding(WalScanner *scanner)
 }
 
 /* The two that only a collector needs are kept out of the loop that runs for every record. */
-__attribute__((noinline, cold)) static void collect(WalScanner *scanner, const uint8_t *bytes,
+__attribute__((noinline, cold)) static void collect(const WalScanner *scanner, const uint8_t *bytes,
                                                     size_t count)
 {
     const WalCollector *collector = scanner->collector;
-    const uint8_t *header = scanner->record_bytes;
-    size_t at = load_u32(header) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
+    size_t at =
+        load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
 
-    if (wal_twophase_ends(header[17], header[16])) {
-        if (at == 0)
-            wal_twophase_begin(&scanner->twophase, header[16], wal_page_major(scanner->magic));
-        scanner->twophase_record = scanner->record_start;
-        wal_twophase_feed(&scanner->twophase, bytes, count);
-    }
     if (at >= collector->capacity)
         return;
     size_t room = collector->capacity - at;
     memcpy(collector->buffer + at, bytes, count < room ? count : room);
 }
 
-__attribute__((noinline, cold)) static void tell_record(WalScanner *scanner)
+/* Which transaction, of a record that ends a prepared one. `count` bytes of its body follow. */
+__attribute__((noinline, cold)) static void find_twophase(WalScanner *scanner, const uint8_t *bytes,
+                                                          size_t count)
+{
+    const uint8_t *header = scanner->record_bytes;
+
+    if (scanner->record_left == load_u32(header) - WAL_RECORD_HEADER_SIZE)
+        wal_twophase_begin(&scanner->twophase, header[RECORD_INFO_OFFSET],
+                           wal_page_major(scanner->magic));
+    wal_twophase_feed(&scanner->twophase, bytes, count);
+}
+
+static bool is_twophase(const WalScanner *scanner)
+{
+    const uint8_t *header = scanner->record_bytes;
+
+    return scanner->collector != NULL &&
+           wal_twophase_ends(header[RECORD_RMGR_OFFSET], header[RECORD_INFO_OFFSET]);
+}
+
+__attribute__((noinline, cold)) static void tell_record(const WalScanner *scanner)
 {
     const WalCollector *collector = scanner->collector;
     size_t length = scanner->last_header.total_length - WAL_RECORD_HEADER_SIZE;
 
-    if (scanner->twophase_record == scanner->record_start)
-        (void)wal_twophase_xid(&scanner->twophase, &scanner->last_header.inner_xid);
     collector->visit(collector->context, scanner, collector->buffer,
                      length < collector->capacity ? length : collector->capacity);
 }
@@ -359,8 +373,8 @@ static WalRecordHeader decode_header(const uint8_t *bytes)
         .total_length = load_u32(bytes),
         .xid = load_u32(bytes + 4),
         .previous = load_u64(bytes + 8),
-        .info = bytes[16],
-        .rmgr = bytes[17],
+        .info = bytes[RECORD_INFO_OFFSET],
+        .rmgr = bytes[RECORD_RMGR_OFFSET],
         .crc = load_u32(bytes + RECORD_CRC_OFFSET),
     };
 }
@@ -392,6 +406,8 @@ static void finish_record(WalScanner *scanner)
     scanner->proven_end = scanner->position + scanner->record_left;
     scanner->last_record = scanner->record_start;
     scanner->last_header = header;
+    if (is_twophase(scanner) && header.total_length > WAL_RECORD_HEADER_SIZE)
+        (void)wal_twophase_xid(&scanner->twophase, &scanner->last_header.inner_xid);
     scanner->records++;
     if (scanner->first_record == LSN_INVALID)
         scanner->first_record = scanner->record_start;
@@ -427,6 +443,8 @@ static void feed_record_body(WalScanner *scanner, Input *input, uint32_t page_le
     uint32_t count = available(input, minimum(scanner->record_left, page_left));
 
     scanner->crc = crc32c_update(scanner->crc, input->data, count);
+    if (is_twophase(scanner))
+        find_twophase(scanner, input->data, count);
     if (scanner->collector != NULL)
         collect(scanner, input->data, count);
     consume(scanner, input, count);

@@ -107,8 +107,7 @@ struct WalScanner {
     Lsn previous_record; /* LSN_INVALID: unknown, xl_prev of the next one is not checked */
     bool skip_to_segment_end;
     const WalCollector *collector; /* NULL: nobody wants records */
-    Lsn twophase_record;           /* whose bytes it gets */
-    WalTwophase twophase;
+    WalTwophase twophase;          /* of the record under way, where it is such a one */
 };
 
 /* `start` on a page boundary (a segment start is one). system_identifier 0 = accept any. */
