@@ -65,15 +65,15 @@ typedef enum FindOutcome {
 
 typedef struct FindResult {
     FindOutcome outcome;
-    Timeline timeline; /* recovery_target_timeline */
-    int major;         /* of the server that wrote the WAL there; 0: nothing was read */
-    FindPlace at;      /* reached: the record at which recovery stops; latest: the last one */
-    bool stops_after;  /* it is replayed still; otherwise it is only read */
-    Lsn replayed;      /* recovery is here then (pg_last_wal_replay_lsn) */
-    FindPlace last;    /* the last transaction end or restore point that is replayed */
-    FindPlace next;    /* the first that is not */
-    Lsn stop;          /* WAL is needed up to here: the end of `at` */
-    SegNo stop_segno;  /* the segment that holds the byte before `stop` */
+    Timeline timeline;  /* recovery_target_timeline */
+    int major;          /* of the server that wrote the WAL there; 0: nothing was read */
+    FindPlace at;       /* reached: the record at which recovery stops; latest: the last one */
+    bool stops_after;   /* it is replayed still; otherwise it is only read */
+    Lsn replayed;       /* recovery is here then (pg_last_wal_replay_lsn) */
+    FindPlace last;     /* the last transaction end or restore point that is replayed */
+    FindPlace next;     /* the first that is not */
+    Lsn stop;           /* WAL is needed up to here: the end of `at` */
+    SegNo stop_segno;   /* the segment that holds the byte before `stop` */
     uint64_t same_name; /* further restore points of that name, behind the first */
     Lsn wal_begin;      /* without a hole up to `stop` (or up to the end, when not reached) */
     Timeline wal_begin_timeline;
@@ -105,3 +105,6 @@ bool find_settings(const FindTarget *target, const FindResult *result, char *buf
                    size_t capacity);
 
 #define FIND_SETTINGS_SIZE 1024 /* enough for any target */
+
+/* One such line: quotes and escapes as the file needs them. */
+bool find_setting(const char *name, const char *value, char *buffer, size_t capacity);
