@@ -24,6 +24,7 @@
 
 /* rmgrlist.h and pg_control.h: the record after which the rest of the segment is not WAL */
 #define RMGR_XLOG 0
+#define RMGR_XACT 1
 #define INFO_RMGR_MASK 0xF0
 #define INFO_XLOG_SWITCH 0x40
 
@@ -323,15 +324,28 @@ static void finish_padding(WalScanner *scanner)
     scanner->skip_to_segment_end = false;
 }
 
-/* Keeps a piece of a body that does not come in one; kept out of the loop that runs for every
- * record. */
-__attribute__((noinline, cold)) static void collect(const WalScanner *scanner, const uint8_t *bytes,
+/* The XID inside the end of a prepared transaction is looked for while the record passes. */
+static bool is_twophase(const WalScanner *scanner)
+{
+    const uint8_t *header = scanner->record_bytes;
+    return header[17] == RMGR_XACT && wal_twophase_ends(header[17], header[16]);
+}
+
+/* Takes a piece of a body that does not come in one, or is looked into; kept out of the loop that
+ * runs for every record. */
+__attribute__((noinline, cold)) static void collect(WalScanner *scanner, const uint8_t *bytes,
                                                     size_t count)
 {
     const WalCollector *collector = scanner->collector;
-    size_t at =
-        load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
+    const uint8_t *header = scanner->record_bytes;
+    size_t at = load_u32(header) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
 
+    if (is_twophase(scanner)) {
+        if (at == 0)
+            wal_twophase_begin(&scanner->twophase, header[16], wal_page_major(scanner->magic));
+        scanner->twophase_record = scanner->record_start;
+        wal_twophase_feed(&scanner->twophase, bytes, count);
+    }
     if (at >= collector->capacity)
         return;
     size_t room = collector->capacity - at;
@@ -339,11 +353,13 @@ __attribute__((noinline, cold)) static void collect(const WalScanner *scanner, c
 }
 
 /* `whole`: the body where it lies, NULL when it was collected. */
-static void tell_record(const WalScanner *scanner, const uint8_t *whole)
+static void tell_record(WalScanner *scanner, const uint8_t *whole)
 {
     const WalCollector *collector = scanner->collector;
     size_t length = scanner->last_header.total_length - WAL_RECORD_HEADER_SIZE;
 
+    if (scanner->twophase_record == scanner->record_start)
+        (void)wal_twophase_xid(&scanner->twophase, &scanner->last_header.inner_xid);
     collector->visit(collector->context, scanner, whole != NULL ? whole : collector->buffer,
                      length < collector->capacity ? length : collector->capacity);
 }
@@ -425,7 +441,7 @@ static void feed_record_body(WalScanner *scanner, Input *input, uint32_t page_le
     bool whole = count == load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE;
 
     scanner->crc = crc32c_update(scanner->crc, piece, count);
-    if (scanner->collector != NULL && !whole)
+    if (scanner->collector != NULL && (!whole || is_twophase(scanner)))
         collect(scanner, piece, count);
     consume(scanner, input, count);
     scanner->record_left -= count;

@@ -18,6 +18,7 @@
 #include "walrx/base/error.h"
 #include "walrx/proto/lsn.h"
 #include "walrx/proto/walpage.h"
+#include "walrx/proto/waltwophase.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,6 +53,8 @@ typedef struct WalRecordHeader {
     uint8_t info;
     uint8_t rmgr;
     uint32_t crc;
+    uint32_t inner_xid; /* not of the header: what a scan with a collector found inside the end of a
+                           prepared transaction (waltwophase.h); else 0 */
 } WalRecordHeader;
 
 typedef struct WalScanner WalScanner;
@@ -105,6 +108,8 @@ struct WalScanner {
     Lsn previous_record; /* LSN_INVALID: unknown, xl_prev of the next one is not checked */
     bool skip_to_segment_end;
     const WalCollector *collector; /* NULL: nobody wants records */
+    Lsn twophase_record;           /* whose bytes it gets */
+    WalTwophase twophase;
 };
 
 /* `start` on a page boundary (a segment start is one). system_identifier 0 = accept any. */
