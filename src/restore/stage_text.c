@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Texts that others read: a shell, and the lexer of files of configuration (guc-file.l,
+ * PostgreSQL 15), in which a quote is doubled and a backslash escapes.
+ */
+#include "stage_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void stage_text_begin(StageText *text, char *buffer, size_t capacity)
+{
+    *text = (StageText){.buffer = buffer, .capacity = capacity, .fits = true};
+    buffer[0] = '\0';
+}
+
+void stage_text_add(StageText *text, const char *format, ...)
+{
+    va_list args;
+    size_t room = text->capacity - text->used;
+    va_start(args, format);
+    int written = vsnprintf(text->buffer + text->used, room, format, args);
+    va_end(args);
+    if (written < 0 || (size_t)written >= room)
+        text->fits = false;
+    else
+        text->used += (size_t)written;
+}
+
+void stage_text_setting(StageText *text, const char *name, const char *value)
+{
+    stage_text_add(text, "%s = '", name);
+    for (; *value != '\0'; value++) {
+        if (*value == '\'' || *value == '\\')
+            stage_text_add(text, "%c", *value);
+        stage_text_add(text, "%c", *value);
+    }
+    stage_text_add(text, "'\n");
+}
+
+void stage_text_shell(StageText *text, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "/._-+:,@";
+    if (word[0] != '\0' && strspn(word, plain) == strlen(word)) {
+        stage_text_add(text, "%s", word);
+        return;
+    }
+    stage_text_add(text, "'");
+    for (; *word != '\0'; word++)
+        stage_text_add(text, *word == '\'' ? "'\\''" : "%c", *word);
+    stage_text_add(text, "'");
+}
+
+/* The server replaces %f and %p, and makes % of %% (BuildRestoreCommand, archive.c, PostgreSQL 15).
+ */
+static void add_word(StageText *text, const char *word)
+{
+    char doubled[2 * DIR_PATH_SIZE];
+    StageText inner;
+    stage_text_begin(&inner, doubled, sizeof(doubled));
+    for (; *word != '\0'; word++)
+        stage_text_add(&inner, *word == '%' ? "%%%%" : "%c", *word);
+    text->fits = text->fits && inner.fits;
+    /* A % is plain for a shell, but quoted all the same. */
+    stage_text_shell(text, doubled);
+}
+
+bool stage_restore_command(const char *program, const char *archive, char *buffer, size_t capacity)
+{
+    StageText text;
+    stage_text_begin(&text, buffer, capacity);
+    add_word(&text, program);
+    stage_text_add(&text, " restore -D ");
+    add_word(&text, archive);
+    stage_text_add(&text, " %%f %%p");
+    return text.fits;
+}
