@@ -7,6 +7,7 @@
 #include "walrx/proto/walrecord.h"
 
 #include "walrx/base/cursor.h"
+#include "walrx/proto/waltwophase.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -153,6 +154,27 @@ bool wal_record_may_be_event(const WalRecordHeader *header)
     return event_of(header).kind != WAL_EVENT_NONE;
 }
 
+static bool find_xid(const WalRecordHeader *header, const uint8_t *body, size_t available,
+                     int major, WalEvent *event, Error *err)
+{
+    WalTwophase twophase;
+    size_t length = header->total_length - WAL_RECORD_HEADER_SIZE;
+
+    event->xid = header->xid;
+    if (!event->prepared)
+        return true;
+    event->xid = header->inner_xid;
+    if (header->inner_xid != 0)
+        return true;
+    wal_twophase_begin(&twophase, header->info, major);
+    wal_twophase_feed(&twophase, body, available < length ? available : length);
+    if (wal_twophase_xid(&twophase, &event->xid))
+        return true;
+    return error_set(err, ERROR_ARCHIVE,
+                     "end of a prepared transaction does not tell which one in its first %zu bytes",
+                     available);
+}
+
 bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t available,
                       int major, WalEvent *ret, Error *err)
 {
@@ -178,6 +200,9 @@ bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t
         return error_set(err, ERROR_ARCHIVE,
                          "WAL record with a time has only %" PRIu32 " bytes of data",
                          main_data.available);
+    if (event.kind != WAL_EVENT_RESTORE_POINT &&
+        !find_xid(header, body, available, major, &event, err))
+        return false;
     *ret = event;
     return true;
 }
