@@ -194,8 +194,9 @@ void tree_place_undo(TreePlace *place)
 
 typedef struct Pair {
     const Dir *from;
-    const Dir *to;
     const char *name;
+    const Dir *to;
+    const char *to_name;
     int in;
     int out;
 } Pair;
@@ -222,7 +223,7 @@ static bool copy_through(Walk *walk, const Pair *pair, uint64_t offset)
         if (count == 0)
             return true;
         struct iovec part = {.iov_base = walk->buffer, .iov_len = count};
-        if (!file_write_at(pair->to, pair->name, pair->out, &part, 1, offset, walk->err) ||
+        if (!file_write_at(pair->to, pair->to_name, pair->out, &part, 1, offset, walk->err) ||
             !told(walk, count))
             return false;
         offset += count;
@@ -242,34 +243,35 @@ static bool copy_content(Walk *walk, const Pair *pair)
             continue;
         }
         if (n < 0 && (storage_class(errno) == ERROR_NO_ROOM || errno == EIO))
-            return fail(walk->err, errno, "copy to", pair->to->path, pair->name);
+            return fail(walk->err, errno, "copy to", pair->to->path, pair->to_name);
         /* The end; or a filesystem that cannot, and some say 0 then. */
         return n == 0 && done > 0 ? true : copy_through(walk, pair, done);
     }
 }
 
-static bool copy_file(Walk *walk, const Dir *from, const char *name, mode_t mode, const Dir *to)
+static bool copy_file(Walk *walk, const Dir *from, const char *name, mode_t mode, const Dir *to,
+                      const char *to_name)
 {
     const FileTable *files = walk->how->files;
-    Pair pair = {.from = from, .to = to, .name = name, .in = -1, .out = -1};
+    Pair pair = {.from = from, .name = name, .to = to, .to_name = to_name, .in = -1, .out = -1};
     RETRY_EINTR(pair.in, files->openat(from->fd, name, O_RDONLY | O_CLOEXEC, 0));
     if (pair.in < 0)
         return fail(walk->err, errno, "open", from->path, name);
     RETRY_EINTR(pair.out,
-                files->openat(to->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                files->openat(to->fd, to_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                               NEW_MODE));
-    bool ok = pair.out >= 0 || fail(walk->err, errno, "create", to->path, name);
+    bool ok = pair.out >= 0 || fail(walk->err, errno, "create", to->path, to_name);
     ok = ok && copy_content(walk, &pair);
     if (ok) {
         int rc;
         RETRY_EINTR(rc, files->fchmod(pair.out, mode & 0777));
-        ok = rc == 0 || fail(walk->err, errno, "change the mode of", to->path, name);
+        ok = rc == 0 || fail(walk->err, errno, "change the mode of", to->path, to_name);
     }
-    ok = ok && own(pair.out, &walk->how->owner, to->path, name, walk->err);
+    ok = ok && own(pair.out, &walk->how->owner, to->path, to_name, walk->err);
     file_close(from, pair.in);
     /* NFS tells a full disk only now. */
     if (pair.out >= 0 && files->close(pair.out) != 0 && ok)
-        ok = fail(walk->err, errno, "close", to->path, name);
+        ok = fail(walk->err, errno, "close", to->path, to_name);
     return ok;
 }
 
@@ -341,7 +343,7 @@ static bool take_file(const Level *level, const char *name, const struct stat *s
     Walk *walk = level->walk;
     walk->size.files++;
     walk->size.bytes += (uint64_t)status->st_size;
-    return walk->to == NULL || copy_file(walk, level->from, name, status->st_mode, level->to);
+    return walk->to == NULL || copy_file(walk, level->from, name, status->st_mode, level->to, name);
 }
 
 /* *ret_there false: a link at the top leads nowhere. */
@@ -415,8 +417,8 @@ bool tree_copy(const char *from, const Dir *to, const TreeCopy *how, Error *err)
     return walk_tree(from, &walk);
 }
 
-bool tree_copy_file(const char *from, const char *path, const Dir *to, const TreeCopy *how,
-                    Error *err)
+bool tree_copy_file(const char *from, const char *path, const Dir *to, const char *to_path,
+                    const TreeCopy *how, Error *err)
 {
     Walk walk = {.how = how, .to = to, .ok = true, .err = err};
     struct stat status;
@@ -425,10 +427,23 @@ bool tree_copy_file(const char *from, const char *path, const Dir *to, const Tre
         return false;
     bool ok = how->files->fstatat(dir.fd, path, &status, 0) == 0 ||
               fail(err, errno, "look at", from, path);
-    ok = ok && copy_file(&walk, &dir, path, status.st_mode, to);
+    ok = ok && copy_file(&walk, &dir, path, status.st_mode, to, to_path);
     dir_close(&dir);
     free(walk.buffer);
     return ok;
+}
+
+bool tree_make_directory(const Dir *to, const char *path, mode_t mode, const TreeOwner *owner,
+                         Error *err)
+{
+    TreeCopy how = {.files = to->files, .owner = *owner};
+    Walk walk = {.how = &how, .to = to, .ok = true, .err = err};
+    Level top = {.walk = &walk, .to = to};
+    Dir made;
+    if (!make_directory(&top, path, mode, &made))
+        return false;
+    dir_close(&made);
+    return true;
 }
 
 bool tree_write(const Dir *to, const char *path, const void *data, size_t length,

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define RECOVERY_SETTINGS_SIZE 2048
+#define COMMAND_SIZE (4 * STAGE_SHELL_SIZE)
 #define NAMES_SIZE 64
 
 /* ---- what a file says ---- */
@@ -116,8 +116,7 @@ StageLimits stage_conf_limits(const uint8_t *control, size_t length, int major)
     size_t bytes = length < sizeof(words) ? length : sizeof(words);
     size_t at = 16;
     memcpy(words, control, bytes);
-    while (at + 2 <= bytes / sizeof(words[0]) &&
-           memcmp(&words[at], &wanted, sizeof(wanted)) != 0)
+    while (at + 2 <= bytes / sizeof(words[0]) && memcmp(&words[at], &wanted, sizeof(wanted)) != 0)
         at += 2;
     if (at + 2 > bytes / sizeof(words[0]))
         return limits;
@@ -174,11 +173,10 @@ static bool add_recovery(StageText *text, const StageRequest *request, const Sta
 {
     static const char *const actions[] = {
         [STAGE_PAUSE] = "pause", [STAGE_PROMOTE] = "promote", [STAGE_SHUTDOWN] = "shutdown"};
-    char command[8 * DIR_PATH_SIZE];
-    char settings[RECOVERY_SETTINGS_SIZE];
-    if (!stage_restore_command(stage->program, stage->archive, command, sizeof(command)) ||
-        !find_settings(&request->target, &stage->found, stage->base.major, settings,
-                       sizeof(settings)))
+    char command[COMMAND_SIZE];
+    char settings[FIND_SETTINGS_SIZE];
+    if (!stage_text_restore_command(stage->program, stage->archive, command, sizeof(command)) ||
+        !find_settings(&request->target, &stage->found, settings, sizeof(settings)))
         return false;
     stage_text_setting(text, "restore_command", command);
     stage_text_add(text, "%s", settings);
@@ -207,12 +205,12 @@ bool stage_conf_main(const StageRequest *request, const Stage *stage, char *buff
 {
     StageText text;
     stage_text_begin(&text, buffer, capacity);
-    stage_text_add(&text,
-                   "# Written by walrx stage. What is not named here has the server's default; the\n"
-                   "# configuration that the backup holds lies beside it in *.backup, unread.\n"
-                   "\n"
-                   "# Only its owner gets in, through a socket in the data directory.\n"
-                   "listen_addresses = ''\n");
+    stage_text_add(
+        &text, "# Written by walrx stage. What is not named here has the server's default; the\n"
+               "# configuration that the backup holds lies beside it in *.backup, unread.\n"
+               "\n"
+               "# Only its owner gets in, through a socket in the data directory.\n"
+               "listen_addresses = ''\n");
     add_number(&text, "port", stage->port);
     add_directory(&text, "unix_socket_directories", stage->into);
     stage_text_add(&text, "unix_socket_permissions = 0700\n"
@@ -233,7 +231,7 @@ bool stage_conf_main(const StageRequest *request, const Stage *stage, char *buff
                           "lc_messages = 'C'\n"
                           "log_timezone = 'UTC'\n"
                           "timezone = 'UTC'\n");
-    if (stage->base.major >= 12) {
+    if (stage->base.major >= STAGE_SIGNAL_MAJOR) {
         stage_text_add(&text, "\n# Recovery.\n");
         if (!add_recovery(&text, request, stage))
             return false;

@@ -39,35 +39,36 @@ void stage_text_setting(StageText *text, const char *name, const char *value)
     stage_text_add(text, "'\n");
 }
 
-void stage_text_shell(StageText *text, const char *word)
+bool stage_shell_word(const char *word, char *buffer, size_t capacity)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "/._-+:,@";
+    StageText text;
+    stage_text_begin(&text, buffer, capacity);
     if (word[0] != '\0' && strspn(word, plain) == strlen(word)) {
-        stage_text_add(text, "%s", word);
-        return;
+        stage_text_add(&text, "%s", word);
+        return text.fits;
     }
-    stage_text_add(text, "'");
+    stage_text_add(&text, "'");
     for (; *word != '\0'; word++)
-        stage_text_add(text, *word == '\'' ? "'\\''" : "%c", *word);
-    stage_text_add(text, "'");
+        stage_text_add(&text, *word == '\'' ? "'\\''" : "%c", *word);
+    stage_text_add(&text, "'");
+    return text.fits;
 }
 
 /* The server replaces %f and %p, and makes % of %% (BuildRestoreCommand, archive.c, PostgreSQL 15).
  */
 static void add_word(StageText *text, const char *word)
 {
-    char doubled[2 * DIR_PATH_SIZE];
-    StageText inner;
-    stage_text_begin(&inner, doubled, sizeof(doubled));
-    for (; *word != '\0'; word++)
-        stage_text_add(&inner, *word == '%' ? "%%%%" : "%c", *word);
-    text->fits = text->fits && inner.fits;
-    /* A % is plain for a shell, but quoted all the same. */
-    stage_text_shell(text, doubled);
+    char quoted[STAGE_SHELL_SIZE];
+    if (!stage_shell_word(word, quoted, sizeof(quoted)))
+        text->fits = false;
+    for (const char *at = quoted; *at != '\0'; at++)
+        stage_text_add(text, *at == '%' ? "%%%%" : "%c", *at);
 }
 
-bool stage_restore_command(const char *program, const char *archive, char *buffer, size_t capacity)
+bool stage_text_restore_command(const char *program, const char *archive, char *buffer,
+                                size_t capacity)
 {
     StageText text;
     stage_text_begin(&text, buffer, capacity);

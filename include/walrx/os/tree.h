@@ -69,11 +69,13 @@ bool tree_measure(const char *from, const TreeCopy *how, TreeSize *ret, Error *e
  * Modes are kept. Sockets, pipes and devices are left out, and so are links at the top that lead
  * nowhere. */
 bool tree_copy(const char *from, const Dir *to, const TreeCopy *how, Error *err) MUST_CHECK;
-/* One file, `path` within both. */
-bool tree_copy_file(const char *from, const char *path, const Dir *to, const TreeCopy *how,
-                    Error *err) MUST_CHECK;
+/* One file, to another name perhaps. */
+bool tree_copy_file(const char *from, const char *path, const Dir *to, const char *to_path,
+                    const TreeCopy *how, Error *err) MUST_CHECK;
 
-/* A new file or link within a place. */
+/* A new directory, file or link within a place. */
+bool tree_make_directory(const Dir *to, const char *path, mode_t mode, const TreeOwner *owner,
+                         Error *err) MUST_CHECK;
 bool tree_write(const Dir *to, const char *path, const void *data, size_t length,
                 const TreeOwner *owner, Error *err) MUST_CHECK;
 bool tree_link(const Dir *to, const char *path, const char *target, const TreeOwner *owner,

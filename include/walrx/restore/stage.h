@@ -138,3 +138,7 @@ typedef struct StageReached {
  * its log, "" where there is none. */
 bool stage_start(const StageRequest *request, const Stage *stage, uint64_t timeout_ms,
                  StageReached *ret, char log[STAGE_LOG_TAIL_SIZE], Error *err) MUST_CHECK;
+
+/* A word as a shell reads it; false: it does not fit. */
+#define STAGE_SHELL_SIZE (4 * DIR_PATH_SIZE)
+bool stage_shell_word(const char *word, char *buffer, size_t capacity);
