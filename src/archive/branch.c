@@ -101,8 +101,7 @@ static bool lay_timeline(Laying *laying, const ListingTimeline *timeline, SegNo 
     for (size_t i = 0; i < timeline->range_count; i++) {
         SegNo first = ranges[i].first > from ? ranges[i].first : from;
         SegNo last = ranges[i].last < to ? ranges[i].last : to - 1;
-        if (first <= last && last < to &&
-            !add_span(laying, timeline->timeline, first, last, false))
+        if (first <= last && last < to && !add_span(laying, timeline->timeline, first, last, false))
             return false;
     }
     return true;
@@ -160,9 +159,8 @@ bool branch_make(const Archive *archive, const Listing *listing, Timeline target
     if (target == 0)
         target = listing->timelines[listing->timeline_count - 1].timeline;
     if (listing_timeline(listing, target) == NULL)
-        return error_set(err, ERROR_USAGE,
-                         "the archive \"%s\" has no WAL of timeline %" PRIu32, archive->dir.path,
-                         target);
+        return error_set(err, ERROR_USAGE, "the archive \"%s\" has no WAL of timeline %" PRIu32,
+                         archive->dir.path, target);
     TimelineSwitch *switches = calloc(TIMELINE_MAX_SWITCHES, sizeof(*switches));
     if (switches == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while reading history files");

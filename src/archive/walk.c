@@ -25,12 +25,12 @@ typedef struct Walk {
     const Branch *branch;
     const WalkVisit *visit;
     SegNo from;
-    bool leading;     /* the segment under way lies before `from` */
-    bool ended;       /* the visitor has had enough */
-    uint64_t left;    /* bytes of the segment that may still come */
-    bool partial;     /* its file is one */
-    bool head_known;  /* the segment was entered with a whole record behind the scanner */
-    uint16_t magic;   /* whose major is in `record` */
+    bool leading;    /* the segment under way lies before `from` */
+    bool ended;      /* the visitor has had enough */
+    uint64_t left;   /* bytes of the segment that may still come */
+    bool partial;    /* its file is one */
+    bool head_known; /* the segment was entered with a whole record behind the scanner */
+    uint16_t magic;  /* whose major is in `record` */
     Lsn end;
     WalkRecord record;
     WalScanner scanner;

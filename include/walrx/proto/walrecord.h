@@ -23,10 +23,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So many bytes of a record's body hold all that wal_record_event wants to know: these records
- * refer to no blocks, and what may lie further behind, the XID of a prepared transaction, a scan
- * with a collector puts into the header. */
-#define WAL_RECORD_HEAD_SIZE 512
+/* So many bytes of a record's body hold all its headers, also of one that refers to 33 blocks (27
+ * bytes each), and all that wal_record_event wants to know: these records refer to no blocks, and
+ * what may lie further behind, the XID of a prepared transaction, a scan with a collector puts into
+ * the header. */
+#define WAL_RECORD_HEAD_SIZE 1024
 
 typedef struct WalRecordMain {
     uint32_t length;     /* of the main data; 0: there is none */
@@ -64,3 +65,12 @@ bool wal_record_may_be_event(const WalRecordHeader *header);
  * prepared transaction lies behind `available` and is not in the header either. */
 bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t available,
                       int major, WalEvent *ret, Error *err) MUST_CHECK;
+
+/* No shorter record holds a full page image. */
+#define WAL_RECORD_IMAGE_MIN 49
+
+/* How many bytes of the record are full page images, without their holes, as they lie there: what
+ * pg_waldump --stats counts (XLogRecGetLen, xlogstats.c). As far as the headers tell, where these
+ * are not all there. */
+uint32_t wal_record_image_bytes(const WalRecordHeader *header, const uint8_t *body,
+                                size_t available, int major);
