@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Texts that others read: a shell, and the lexer of files of configuration (guc-file.l,
- * PostgreSQL 15), in which a quote is doubled and a backslash escapes.
+ * Texts that others read: a shell, and files of configuration.
  */
 #include "stage_internal.h"
 
@@ -30,13 +29,11 @@ void stage_text_add(StageText *text, const char *format, ...)
 
 void stage_text_setting(StageText *text, const char *name, const char *value)
 {
-    stage_text_add(text, "%s = '", name);
-    for (; *value != '\0'; value++) {
-        if (*value == '\'' || *value == '\\')
-            stage_text_add(text, "%c", *value);
-        stage_text_add(text, "%c", *value);
-    }
-    stage_text_add(text, "'\n");
+    char *at = text->buffer + text->used;
+    if (find_setting(name, value, at, text->capacity - text->used))
+        text->used += strlen(at);
+    else
+        text->fits = false;
 }
 
 bool stage_shell_word(const char *word, char *buffer, size_t capacity)
