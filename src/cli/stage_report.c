@@ -149,8 +149,8 @@ typedef struct Words {
     char into[STAGE_SHELL_SIZE];
     char bindir[STAGE_SHELL_SIZE];
     char pg_ctl[STAGE_SHELL_SIZE + 16];
-    char psql[2 * STAGE_SHELL_SIZE];
-    char line[4 * STAGE_SHELL_SIZE];
+    char psql[2 * STAGE_SHELL_SIZE + 32];
+    char line[4 * STAGE_SHELL_SIZE + 64];
 } Words;
 
 static void make_words(const Stage *stage, const char *username, Words *words)
@@ -183,6 +183,11 @@ static void print_steps(FILE *out, const StageRequest *request, const Stage *sta
 {
     bool pauses = strcmp(stage_action_name(request), "pause") == 0;
     (void)fputs("look into it (only through the socket in its directory)\n", out);
+    if (reached == NULL)
+        (void)fprintf(out,
+                      "  it lets you in before it is at the target; it is there once this "
+                      "gives t:\n  select %s\n",
+                      pauses ? "pg_is_wal_replay_paused()" : "not pg_is_in_recovery()");
     (void)snprintf(words->line, sizeof(words->line), "%s -d postgres", words->psql);
     print_command(out, stage, words->line);
     if (pauses) {

@@ -172,7 +172,31 @@ static bool refuse_target(const Check *check)
         return refuse_hole(check, &hole);
     *check->err = found->reason;
     check->err->class = ERROR_ARCHIVE;
+    if (check->err->hint[0] == '\0')
+        error_hint(check->err, "walrx find shows what there is around a time: --time=TIME --before "
+                               "--after.");
     return false;
+}
+
+/* A server would take the first hole for the end of all WAL. */
+static bool refuse_early_end(const Check *check)
+{
+    const Stage *stage = check->stage;
+    SegNo last = check->branch.spans[check->branch.count - 1].last;
+    BranchSpan hole;
+    char lsn[LSN_TEXT_SIZE];
+    if (last < stage->first || !find_hole(check, stage->first, last, &hole))
+        return true;
+    refuse_hole(check, &hole);
+    error_detail(check->err,
+                 "With --latest recovery would end there, at %s, and there is WAL "
+                 "behind it.",
+                 lsn_format(stage->found.replayed, lsn));
+    return error_hint(check->err,
+                      "Copy them into the archive from where they still are, use a "
+                      "backup from behind the hole, or give --target-lsn=%s to end "
+                      "there.",
+                      lsn);
 }
 
 /* ---- the target ---- */
@@ -190,6 +214,8 @@ static bool check_target(Check *check)
         return refuse_target(check);
     stage->first = segment_of(stage->base.label.start, check->archive.segment_size);
     stage->last = stage->found.stop_segno;
+    if (target.kind == FIND_LATEST && !refuse_early_end(check))
+        return false;
     return stage->last < stage->first || !find_hole(check, stage->first, stage->last, &hole) ||
            refuse_hole(check, &hole);
 }
