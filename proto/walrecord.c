@@ -7,6 +7,7 @@
 #include "walrx/proto/walrecord.h"
 
 #include "walrx/base/cursor.h"
+#include "walrx/proto/waltwophase.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,6 +27,8 @@
 #define XID_SIZE 4
 #define RELATION_SIZE 12 /* three OIDs */
 #define BLOCK_NUMBER_SIZE 4
+#define BLOCK_HEADER_SIZE 3 /* behind its ID: flags and length of its data */
+#define IMAGE_HEADER_SIZE 5 /* length, where the hole is, flags */
 
 /* rmgrlist.h, pg_control.h, xact.h */
 #define RMGR_XLOG 0
@@ -153,6 +156,27 @@ bool wal_record_may_be_event(const WalRecordHeader *header)
     return event_of(header).kind != WAL_EVENT_NONE;
 }
 
+static bool find_xid(const WalRecordHeader *header, const uint8_t *body, size_t available,
+                     int major, WalEvent *event, Error *err)
+{
+    WalTwophase twophase;
+    size_t length = header->total_length - WAL_RECORD_HEADER_SIZE;
+
+    event->xid = header->xid;
+    if (!event->prepared)
+        return true;
+    event->xid = header->inner_xid;
+    if (header->inner_xid != 0)
+        return true;
+    wal_twophase_begin(&twophase, header->info, major);
+    wal_twophase_feed(&twophase, body, available < length ? available : length);
+    if (wal_twophase_xid(&twophase, &event->xid))
+        return true;
+    return error_set(err, ERROR_ARCHIVE,
+                     "end of a prepared transaction does not tell which one in its first %zu bytes",
+                     available);
+}
+
 bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t available,
                       int major, WalEvent *ret, Error *err)
 {
@@ -178,6 +202,57 @@ bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t
         return error_set(err, ERROR_ARCHIVE,
                          "WAL record with a time has only %" PRIu32 " bytes of data",
                          main_data.available);
+    if (event.kind != WAL_EVENT_RESTORE_POINT &&
+        !find_xid(header, body, available, major, &event, err))
+        return false;
     *ret = event;
     return true;
+}
+
+static uint32_t load_u16(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8;
+}
+
+/* This runs for every record that arrives, so it is without a cursor: `at` may step beyond what is
+ * available, and is compared before each look. */
+uint32_t wal_record_image_bytes(const WalRecordHeader *header, const uint8_t *body,
+                                size_t available, int major)
+{
+    uint64_t length = header->total_length - WAL_RECORD_HEADER_SIZE;
+    uint64_t total = 0; /* of the parts that the headers announced so far */
+    uint32_t images = 0;
+    size_t at = 0;
+
+    if (header->total_length < WAL_RECORD_IMAGE_MIN)
+        return 0;
+    if (available > length)
+        available = (size_t)length;
+    while (at < available && length - at > total) {
+        uint8_t id = body[at++];
+
+        if (id > MAX_BLOCK_ID) {
+            if (id != ID_ORIGIN && id != ID_TOPLEVEL_XID)
+                break; /* the main data, whose header is the last */
+            at += (size_t)(id == ID_ORIGIN ? ORIGIN_SIZE : XID_SIZE);
+            continue;
+        }
+        if (available - at < BLOCK_HEADER_SIZE)
+            break;
+        uint8_t flags = body[at];
+        total += load_u16(body + at + 1);
+        at += BLOCK_HEADER_SIZE;
+        if ((flags & BLOCK_HAS_IMAGE) != 0) {
+            if (available - at < IMAGE_HEADER_SIZE)
+                break;
+            uint32_t image = load_u16(body + at);
+            total += image;
+            images += image;
+            at +=
+                (size_t)(IMAGE_HEADER_SIZE + (image_has_hole_length(body[at + 4], major) ? 2 : 0));
+        }
+        at += BLOCK_NUMBER_SIZE;
+        at += (size_t)((flags & BLOCK_SAME_RELATION) != 0 ? 0 : RELATION_SIZE);
+    }
+    return images;
 }

@@ -16,6 +16,7 @@
 #include "walrx/proto/segment.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RECORD_ALIGN 8       /* MAXALIGN of every 64-bit server */
@@ -23,6 +24,7 @@
 
 /* rmgrlist.h and pg_control.h: the record after which the rest of the segment is not WAL */
 #define RMGR_XLOG 0
+#define RMGR_XACT 1
 #define INFO_RMGR_MASK 0xF0
 #define INFO_XLOG_SWITCH 0x40
 
@@ -322,26 +324,43 @@ static void finish_padding(WalScanner *scanner)
     scanner->skip_to_segment_end = false;
 }
 
-/* The two that only a collector needs are kept out of the loop that runs for every record. */
-__attribute__((noinline, cold)) static void collect(const WalScanner *scanner, const uint8_t *bytes,
+/* The XID inside the end of a prepared transaction is looked for while the record passes. */
+static bool is_twophase(const WalScanner *scanner)
+{
+    const uint8_t *header = scanner->record_bytes;
+    return header[17] == RMGR_XACT && wal_twophase_ends(header[17], header[16]);
+}
+
+/* Takes a piece of a body that does not come in one, or is looked into; kept out of the loop that
+ * runs for every record. */
+__attribute__((noinline, cold)) static void collect(WalScanner *scanner, const uint8_t *bytes,
                                                     size_t count)
 {
     const WalCollector *collector = scanner->collector;
-    size_t at =
-        load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
+    const uint8_t *header = scanner->record_bytes;
+    size_t at = load_u32(header) - WAL_RECORD_HEADER_SIZE - (size_t)scanner->record_left;
 
+    if (is_twophase(scanner)) {
+        if (at == 0)
+            wal_twophase_begin(&scanner->twophase, header[16], wal_page_major(scanner->magic));
+        scanner->twophase_record = scanner->record_start;
+        wal_twophase_feed(&scanner->twophase, bytes, count);
+    }
     if (at >= collector->capacity)
         return;
     size_t room = collector->capacity - at;
     memcpy(collector->buffer + at, bytes, count < room ? count : room);
 }
 
-__attribute__((noinline, cold)) static void tell_record(const WalScanner *scanner)
+/* `whole`: the body where it lies, NULL when it was collected. */
+static void tell_record(WalScanner *scanner, const uint8_t *whole)
 {
     const WalCollector *collector = scanner->collector;
     size_t length = scanner->last_header.total_length - WAL_RECORD_HEADER_SIZE;
 
-    collector->visit(collector->context, scanner, collector->buffer,
+    if (scanner->twophase_record == scanner->record_start)
+        (void)wal_twophase_xid(&scanner->twophase, &scanner->last_header.inner_xid);
+    collector->visit(collector->context, scanner, whole != NULL ? whole : collector->buffer,
                      length < collector->capacity ? length : collector->capacity);
 }
 
@@ -366,8 +385,9 @@ static void leave_record(WalScanner *scanner, const WalRecordHeader *header)
         finish_padding(scanner);
 }
 
-/* All bytes of the record have passed: its CRC decides. */
-static void finish_record(WalScanner *scanner)
+/* All bytes of the record have passed: its CRC decides. `whole`: its body, where that came in one
+ * piece. */
+static void finish_record(WalScanner *scanner, const uint8_t *whole)
 {
     const uint8_t *bytes = scanner->record_bytes;
     WalRecordHeader header = decode_header(bytes);
@@ -388,7 +408,7 @@ static void finish_record(WalScanner *scanner)
     if (scanner->first_record == LSN_INVALID)
         scanner->first_record = scanner->record_start;
     if (scanner->collector != NULL)
-        tell_record(scanner);
+        tell_record(scanner, whole);
     leave_record(scanner, &header);
 }
 
@@ -411,20 +431,22 @@ static void feed_record_header(WalScanner *scanner, Input *input, uint32_t page_
     scanner->record_left = load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE;
     scanner->phase = PHASE_RECORD_BODY;
     if (scanner->record_left == 0)
-        finish_record(scanner);
+        finish_record(scanner, NULL);
 }
 
 static void feed_record_body(WalScanner *scanner, Input *input, uint32_t page_left)
 {
+    const uint8_t *piece = input->data;
     uint32_t count = available(input, minimum(scanner->record_left, page_left));
+    bool whole = count == load_u32(scanner->record_bytes) - WAL_RECORD_HEADER_SIZE;
 
-    scanner->crc = crc32c_update(scanner->crc, input->data, count);
-    if (scanner->collector != NULL)
-        collect(scanner, input->data, count);
+    scanner->crc = crc32c_update(scanner->crc, piece, count);
+    if (scanner->collector != NULL && (!whole || is_twophase(scanner)))
+        collect(scanner, piece, count);
     consume(scanner, input, count);
     scanner->record_left -= count;
     if (scanner->record_left == 0)
-        finish_record(scanner);
+        finish_record(scanner, whole ? piece : NULL);
 }
 
 /* CopyXLogRecordToWAL (xlog.c, PostgreSQL 15) writes records into pages of zeros. */
@@ -578,6 +600,31 @@ Lsn wal_scan_settled(const WalScanner *scanner)
     if (open != LSN_INVALID)
         return open;
     return scanner->pending > 0 ? scanner->position - scanner->gathered : scanner->position;
+}
+
+void wal_scan_reason(const WalScanner *scanner, char *buffer, size_t capacity)
+{
+    char text[LSN_TEXT_SIZE];
+
+    switch (scanner->fault) {
+    case WAL_FAULT_NO_PAGE:
+        (void)snprintf(buffer, capacity, "a page of zeros where WAL must go on");
+        break;
+    case WAL_FAULT_OTHER_PAGE:
+        (void)snprintf(buffer, capacity, "WAL page names %s as its address",
+                       lsn_format(scanner->found_address, text));
+        break;
+    case WAL_FAULT_NO_RECORD:
+        (void)snprintf(buffer, capacity, "zeros where a record must begin");
+        break;
+    case WAL_FAULT_NONE:
+    case WAL_FAULT_PAGE:
+    case WAL_FAULT_RECORD_LENGTH:
+    case WAL_FAULT_RECORD_PREVIOUS:
+    case WAL_FAULT_RECORD_CRC:
+        (void)snprintf(buffer, capacity, "%s", scanner->error.message);
+        break;
+    }
 }
 
 bool wal_scan_behind_switch(const WalScanner *scanner)

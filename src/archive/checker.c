@@ -12,7 +12,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define MAX_TOLD 20 /* a server that sends only damage does not fill the log */
@@ -50,37 +49,13 @@ static Lsn extent_floor(Lsn lsn)
     return lsn - lsn % RING_EXTENT;
 }
 
-static void describe_fault(const WalScanner *scanner, char *message, size_t capacity)
-{
-    char text[LSN_TEXT_SIZE];
-    switch (scanner->fault) {
-    case WAL_FAULT_NO_PAGE:
-        (void)snprintf(message, capacity, "a page of zeros where WAL must go on");
-        break;
-    case WAL_FAULT_OTHER_PAGE:
-        (void)snprintf(message, capacity, "WAL page names %s as its address",
-                       lsn_format(scanner->found_address, text));
-        break;
-    case WAL_FAULT_NO_RECORD:
-        (void)snprintf(message, capacity, "zeros where a record must begin");
-        break;
-    case WAL_FAULT_NONE:
-    case WAL_FAULT_PAGE:
-    case WAL_FAULT_RECORD_LENGTH:
-    case WAL_FAULT_RECORD_PREVIOUS:
-    case WAL_FAULT_RECORD_CRC:
-        (void)snprintf(message, capacity, "%s", scanner->error.message);
-        break;
-    }
-}
-
 static void describe(const Checker *checker, Error *ret)
 {
     const WalScanner *scanner = &checker->scanner;
     Lsn record = wal_scan_open_record(scanner);
     char text[LSN_TEXT_SIZE];
     char message[ERROR_MESSAGE_SIZE];
-    describe_fault(scanner, message, sizeof(message));
+    wal_scan_reason(scanner, message, sizeof(message));
     (void)error_set(ret, ERROR_ARCHIVE, "the server sent damaged WAL at %s: %s",
                     lsn_format(scanner->fault_lsn, text), message);
     if (record != LSN_INVALID && record != scanner->fault_lsn)

@@ -250,7 +250,7 @@ bool listing_make(const Archive *archive, bool known, bool loaded, Listing *ret,
         ok = listing_ranges(archive, &files, ret, err) &&
              listing_branches(archive, ret, &branch, err) &&
              listing_commits(archive, &files, &branch, ret, err);
-    free(branch.spans);
+    branch_free(&branch);
     free(files.items);
     return ok;
 }

@@ -4,79 +4,15 @@
  *
  * The current branch is the history of the newest timeline that has WAL. Of each timeline on it the
  * segments before the one in which it was left belong to the branch: the next timeline begins with
- * a copy of that segment. Walking these from the oldest on finds the holes of the branch; holes
- * elsewhere, on dead branches, lie between two ranges of one timeline.
+ * a copy of that segment (branch.h). The holes of the branch lie between its spans; holes elsewhere,
+ * on dead branches, between two ranges of one timeline.
  */
+#include "branch_internal.h"
 #include "listing_internal.h"
 
 #include "walrx/archive/gap.h"
-#include "walrx/archive/segment_file.h"
-#include "walrx/proto/timeline.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-
-typedef struct HistoryText {
-    char *bytes;
-    size_t length;
-} HistoryText;
-
-static bool take_history(void *context, const void *data, size_t length, Error *err)
-{
-    HistoryText *text = context;
-    if (length > TIMELINE_HISTORY_MAX_BYTES - text->length)
-        return error_set(err, ERROR_ARCHIVE, "the history file has more than %d bytes",
-                         TIMELINE_HISTORY_MAX_BYTES);
-    memcpy(text->bytes + text->length, data, length);
-    text->length += length;
-    return true;
-}
-
-/* TTTTTTTT.history, or as pg_receivewal compresses it. */
-static bool find_history(const Archive *archive, Timeline timeline, char name[WAL_FILE_NAME_SIZE],
-                         WalCompression *ret_form, bool *ret_found, Error *err)
-{
-    uint64_t size;
-    *ret_found = false;
-    for (int form = 0; !*ret_found && form < WAL_COMPRESSION_COUNT; form++) {
-        wal_history_name(timeline, name);
-        size_t length = strlen(name);
-        const char *suffix = wal_compression_suffix((WalCompression)form);
-        memcpy(name + length, suffix, strlen(suffix) + 1);
-        *ret_form = (WalCompression)form;
-        if (!file_status(&archive->dir, name, ret_found, &size, err))
-            return false;
-    }
-    return true;
-}
-
-/* *ret_content for free(), NULL: there is none, or it cannot be read, which is told. */
-static bool read_history(const Archive *archive, Listing *listing, Timeline timeline,
-                         char **ret_content, size_t *ret_length, Error *err)
-{
-    char name[WAL_FILE_NAME_SIZE];
-    WalCompression form;
-    bool found;
-    *ret_content = NULL;
-    if (!find_history(archive, timeline, name, &form, &found, err))
-        return false;
-    if (!found)
-        return true;
-    HistoryText text = {.bytes = malloc(TIMELINE_HISTORY_MAX_BYTES)};
-    if (text.bytes == NULL)
-        return error_set(err, ERROR_MEMORY, "out of memory while reading \"%s\"", name);
-    if (segment_file_read(&archive->dir, name, form, take_history, &text, err)) {
-        *ret_content = text.bytes;
-        *ret_length = text.length;
-        return true;
-    }
-    free(text.bytes);
-    if (err->class == ERROR_MEMORY)
-        return false;
-    listing_unreadable(listing, err);
-    return true;
-}
 
 typedef struct History {
     TimelineSwitch *switches; /* room for TIMELINE_MAX_SWITCHES, owned by the caller */
@@ -84,30 +20,18 @@ typedef struct History {
     bool known;
 } History;
 
+/* One that cannot be read or understood is told, and counts as missing. */
 static bool load_history(const Archive *archive, Listing *listing, Timeline timeline,
                          History *history, Error *err)
 {
-    char *content;
-    size_t length;
     Error why;
-    history->view = (TimelineHistory){.target = timeline, .switches = history->switches};
-    history->known = timeline == 1;
-    if (timeline == 1)
+    if (branch_history(archive, timeline, history->switches, &history->view, &history->known, &why))
         return true;
-    if (!read_history(archive, listing, timeline, &content, &length, err))
+    if (why.class == ERROR_MEMORY) {
+        *err = why;
         return false;
-    if (content == NULL)
-        return true;
-    history->known = timeline_history_parse(content, length, timeline, history->switches,
-                                            TIMELINE_MAX_SWITCHES, &history->view, &why);
-    if (!history->known) {
-        char name[WAL_FILE_NAME_SIZE];
-        Error told;
-        error_set(&told, ERROR_ARCHIVE, "could not understand history file \"%s/%s\": %s",
-                  archive->dir.path, wal_history_name(timeline, name), why.message);
-        listing_unreadable(listing, &told);
     }
-    free(content);
+    listing_unreadable(listing, &why);
     return true;
 }
 
@@ -140,21 +64,18 @@ static void note_branch(Listing *listing, const History *newest)
 /* Gaps ------------------------------------------------------------------------------------------
  */
 
-typedef struct Walk {
+typedef struct Gaps {
     Listing *listing;
-    Branch *branch;
-    size_t gaps;     /* capacity */
-    Timeline before; /* 0: no WAL yet */
-    SegNo next;      /* the segment that continues what was seen */
+    size_t capacity;
     Error *err;
-} Walk;
+} Gaps;
 
-static bool add_gap(Walk *walk, Timeline timeline, SegNo from, Timeline behind, SegNo to)
+static bool add_gap(Gaps *gaps, Timeline timeline, SegNo from, Timeline behind, SegNo to)
 {
-    Listing *listing = walk->listing;
+    Listing *listing = gaps->listing;
     uint32_t size = listing->segment_size;
     void *items = listing->gaps;
-    if (!listing_grow(&items, &walk->gaps, listing->gap_count, sizeof(ListingGap), walk->err))
+    if (!listing_grow(&items, &gaps->capacity, listing->gap_count, sizeof(ListingGap), gaps->err))
         return false;
     listing->gaps = items;
     listing->gaps[listing->gap_count++] = (ListingGap){.timeline = timeline,
@@ -164,65 +85,25 @@ static bool add_gap(Walk *walk, Timeline timeline, SegNo from, Timeline behind, 
     return true;
 }
 
-static bool add_span(Walk *walk, Timeline timeline, SegNo first, SegNo last)
+/* Those between the spans of the current branch. */
+static bool add_branch_gaps(Gaps *gaps, const Branch *branch)
 {
-    Branch *branch = walk->branch;
-    bool joined = walk->before != 0 && first == walk->next;
-    void *items = branch->spans;
-    if (walk->before != 0 && first > walk->next &&
-        !add_gap(walk, walk->before, walk->next, timeline, first))
-        return false;
-    if (!listing_grow(&items, &branch->capacity, branch->count, sizeof(BranchSpan), walk->err))
-        return false;
-    branch->spans = items;
-    branch->spans[branch->count++] =
-        (BranchSpan){.timeline = timeline, .first = first, .last = last, .joined = joined};
-    walk->before = timeline;
-    walk->next = last + 1;
-    return true;
-}
-
-/* The segments from `from` on and before `to` belong to the branch. */
-static bool walk_timeline(Walk *walk, const ListingTimeline *timeline, SegNo from, SegNo to)
-{
-    const ListingRange *ranges = walk->listing->ranges + timeline->first_range;
-    for (size_t i = 0; i < timeline->range_count; i++) {
-        SegNo first = ranges[i].first > from ? ranges[i].first : from;
-        SegNo last = ranges[i].last < to ? ranges[i].last : to - 1;
-        if (first <= last && last < to && !add_span(walk, timeline->timeline, first, last))
+    for (size_t i = 1; i < branch->count; i++) {
+        const BranchSpan *before = &branch->spans[i - 1];
+        const BranchSpan *span = &branch->spans[i];
+        if (!span->joined &&
+            !add_gap(gaps, before->timeline, before->last + 1, span->timeline, span->first))
             return false;
     }
     return true;
 }
 
-static bool walk_branch(Walk *walk, const TimelineHistory *history)
-{
-    Listing *listing = walk->listing;
-    uint32_t size = listing->segment_size;
-    for (size_t i = 0; i < listing->timeline_count; i++) {
-        const ListingTimeline *timeline = &listing->timelines[i];
-        Lsn begin;
-        Lsn end;
-        Timeline next;
-        if (!timeline_history_begin(history, timeline->timeline, &begin) ||
-            !timeline_history_find(history, timeline->timeline, &end, &next))
-            continue;
-        SegNo to = next == 0 ? segment_last(size) : segment_of(end, size);
-        if (!walk_timeline(walk, timeline, segment_of(begin, size), to))
-            return false;
-        if (next == 0 && timeline->open.exists &&
-            !add_span(walk, timeline->timeline, timeline->open.segno, timeline->open.segno))
-            return false;
-    }
-    return true;
-}
-
-/* Holes of a timeline that the walk has not seen: all of a dead branch, and those behind the place
+/* Holes of a timeline that are not of the current branch: all of a dead branch, and those behind the place
  * where a timeline of the current one was left. */
-static bool add_other_gaps(Walk *walk, const ListingTimeline *timeline, bool on_history)
+static bool add_other_gaps(Gaps *gaps, const ListingTimeline *timeline, bool on_history)
 {
-    const ListingRange *ranges = walk->listing->ranges + timeline->first_range;
-    uint32_t size = walk->listing->segment_size;
+    const ListingRange *ranges = gaps->listing->ranges + timeline->first_range;
+    uint32_t size = gaps->listing->segment_size;
     SegNo seen = 0;
     if (on_history)
         seen = timeline->next == 0 ? segment_last(size) : segment_of(timeline->left_at, size);
@@ -234,7 +115,7 @@ static bool add_other_gaps(Walk *walk, const ListingTimeline *timeline, bool on_
         else if (timeline->open.exists)
             to = timeline->open.segno;
         if (from >= seen && to > from &&
-            !add_gap(walk, timeline->timeline, from, timeline->timeline, to))
+            !add_gap(gaps, timeline->timeline, from, timeline->timeline, to))
             return false;
     }
     return true;
@@ -307,13 +188,13 @@ static bool is_ahead(const Listing *listing, const Gap *record)
     return record->begin == end && record->end > end;
 }
 
-static bool apply_records(const Archive *archive, Walk *walk)
+static bool apply_records(const Archive *archive, Gaps *gaps)
 {
-    Listing *listing = walk->listing;
-    Records records = {.ok = true, .err = walk->err};
+    Listing *listing = gaps->listing;
+    Records records = {.ok = true, .err = gaps->err};
     if (archive->private.fd < 0)
         return true;
-    bool ok = gap_visit(archive, take_record, &records, walk->err) && records.ok;
+    bool ok = gap_visit(archive, take_record, &records, gaps->err) && records.ok;
     for (size_t i = 0; ok && i < listing->gap_count; i++) {
         if (is_covered(&records, &listing->gaps[i]))
             listing->gaps[i].state = LISTING_GAP_RECORDED;
@@ -323,7 +204,7 @@ static bool apply_records(const Archive *archive, Walk *walk)
         const Gap *record = &records.items[i - 1];
         if (!is_ahead(listing, record))
             continue;
-        ok = add_gap(walk, record->timeline, segment_of(record->begin, listing->segment_size),
+        ok = add_gap(gaps, record->timeline, segment_of(record->begin, listing->segment_size),
                      record->timeline, segment_of(record->end, listing->segment_size));
         if (ok)
             listing->gaps[listing->gap_count - 1].state = LISTING_GAP_AHEAD;
@@ -333,8 +214,8 @@ static bool apply_records(const Archive *archive, Walk *walk)
 }
 
 /* Everything of the current branch, then other histories, then gaps and their records. */
-static bool explore(const Archive *archive, Listing *listing, Walk *walk, History *history,
-                    Error *err)
+static bool explore(const Archive *archive, Listing *listing, Gaps *gaps, History *history,
+                    Branch *branch, Error *err)
 {
     size_t count = listing->timeline_count;
     for (size_t i = count; i > 0; i--) {
@@ -345,16 +226,17 @@ static bool explore(const Archive *archive, Listing *listing, Walk *walk, Histor
         note_ends(listing, &history->view);
         if (i == count) {
             note_branch(listing, history);
-            if (!walk_branch(walk, &history->view))
+            if (!branch_lay(listing, &history->view, branch, err) ||
+                !add_branch_gaps(gaps, branch))
                 return false;
         }
     }
     for (size_t i = 0; i < count; i++) {
         const ListingTimeline *timeline = &listing->timelines[i];
-        if (!add_other_gaps(walk, timeline, timeline->branch == LISTING_BRANCH_CURRENT))
+        if (!add_other_gaps(gaps, timeline, timeline->branch == LISTING_BRANCH_CURRENT))
             return false;
     }
-    if (!apply_records(archive, walk))
+    if (!apply_records(archive, gaps))
         return false;
     if (listing->gap_count > 0)
         qsort(listing->gaps, listing->gap_count, sizeof(ListingGap), compare_gaps);
@@ -363,7 +245,7 @@ static bool explore(const Archive *archive, Listing *listing, Walk *walk, Histor
 
 bool listing_branches(const Archive *archive, Listing *listing, Branch *ret, Error *err)
 {
-    Walk walk = {.listing = listing, .branch = ret, .err = err};
+    Gaps gaps = {.listing = listing, .err = err};
     History history = {.known = false};
     *ret = (Branch){.spans = NULL};
     if (listing->timeline_count == 0)
@@ -371,7 +253,7 @@ bool listing_branches(const Archive *archive, Listing *listing, Branch *ret, Err
     history.switches = calloc(TIMELINE_MAX_SWITCHES, sizeof(TimelineSwitch));
     if (history.switches == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while reading history files");
-    bool ok = explore(archive, listing, &walk, &history, err);
+    bool ok = explore(archive, listing, &gaps, &history, ret, err);
     free(history.switches);
     return ok;
 }

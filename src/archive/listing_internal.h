@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "walrx/archive/branch.h"
 #include "walrx/archive/listing.h"
 
 /* One file of a segment. */
@@ -23,20 +24,6 @@ typedef struct FileList {
     size_t capacity;
 } FileList;
 
-/* Consecutive segments of one timeline on the current branch, clipped to where it was left. */
-typedef struct BranchSpan {
-    Timeline timeline;
-    SegNo first;
-    SegNo last;
-    bool joined; /* continues the span before it */
-} BranchSpan;
-
-typedef struct Branch {
-    BranchSpan *spans; /* from the oldest WAL to the newest */
-    size_t count;
-    size_t capacity;
-} Branch;
-
 void file_list_sort(FileList *list);
 /* The best file of a segment: complete before partial, raw before compressed. NULL: none. */
 const ListedFile *file_list_find(const FileList *list, Timeline timeline, SegNo segno);
@@ -49,7 +36,7 @@ bool listing_look_again(const Archive *archive, FileList *files, Timeline timeli
 bool listing_ranges(const Archive *archive, FileList *files, Listing *listing,
                     Error *err) MUST_CHECK;
 
-/* Where timelines were left, the current branch, all gaps. *ret is to be freed by the caller. */
+/* Where timelines were left, the current branch, all gaps. branch_free frees *ret. */
 bool listing_branches(const Archive *archive, Listing *listing, Branch *ret, Error *err) MUST_CHECK;
 
 /* How far open segments are proven, and the commit times. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define STAT_BLOCK 512 /* unit of st_blocks */
+#define NS_PER_SECOND 1000000000
 
 static int kernel_openat(int dir_fd, const char *name, int flags, mode_t mode)
 {
@@ -64,6 +65,7 @@ const FileTable *file_table_kernel(void)
         .fstatvfs = fstatvfs,
         .fstatat = fstatat,
         .fchmod = fchmod,
+        .futimens = futimens,
         .readdir = readdir,
     };
     return &table;
@@ -175,6 +177,15 @@ bool dir_let_group_read(Dir *dir, Dir *inside, Error *err)
     return true;
 }
 
+bool dir_is_own(Dir *dir)
+{
+    struct stat status;
+    if (fstat(dir->fd, &status) != 0 || status.st_uid != geteuid())
+        return false;
+    dir->file_mode = (status.st_mode & 0040) != 0 ? 0640 : 0600;
+    return true;
+}
+
 void dir_remove_empty(const Dir *dir, const char *name)
 {
     (void)dir->files->unlinkat(dir->fd, name, AT_REMOVEDIR);
@@ -231,6 +242,30 @@ bool file_status(const Dir *dir, const char *name, bool *ret_exists, uint64_t *r
     return true;
 }
 
+bool file_modified(const Dir *dir, const char *name, bool *ret_exists, int64_t *ret_ns, Error *err)
+{
+    struct stat status;
+    int rc;
+    RETRY_EINTR(rc, dir->files->fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW));
+    if (rc != 0 && errno != ENOENT)
+        return file_error(err, errno, "stat", dir, name);
+    *ret_exists = rc == 0;
+    *ret_ns = 0;
+    if (rc == 0)
+        *ret_ns = (int64_t)((uint64_t)status.st_mtim.tv_sec * NS_PER_SECOND +
+                            (uint64_t)status.st_mtim.tv_nsec);
+    return true;
+}
+
+void file_set_modified(const Dir *dir, int fd, int64_t ns)
+{
+    struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND)},
+    };
+    (void)dir->files->futimens(fd, times);
+}
+
 bool file_open(const Dir *dir, const char *name, FileOpen how, int *ret_fd, Error *err)
 {
     static const int flags_of[] = {
@@ -239,6 +274,7 @@ bool file_open(const Dir *dir, const char *name, FileOpen how, int *ret_fd, Erro
         [FILE_WRITE_DIRECT] = O_RDWR | O_DIRECT,
         [FILE_CREATE] = O_RDWR | O_CREAT | O_TRUNC,
         [FILE_CREATE_DIRECT] = O_RDWR | O_CREAT | O_TRUNC | O_DIRECT,
+        [FILE_APPEND] = O_WRONLY | O_CREAT | O_APPEND,
     };
     int fd;
     RETRY_EINTR(fd, dir->files->openat(dir->fd, name, flags_of[how] | O_CLOEXEC | O_NOFOLLOW,
@@ -302,6 +338,21 @@ bool file_write_at(const Dir *dir, const char *name, int fd, const struct iovec 
         }
     }
     return true;
+}
+
+bool file_append(const Dir *dir, const char *name, int fd, const void *data, size_t length,
+                 Error *err)
+{
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
+    struct stat status;
+    ssize_t n;
+    if (fstat(fd, &status) != 0)
+        return file_error(err, errno, "stat", dir, name);
+    /* With O_APPEND Linux writes at the end, whatever the offset says (pwrite(2)). */
+    RETRY_EINTR(n, dir->files->pwritev(fd, &part, 1, status.st_size));
+    if (n < 0)
+        return file_error(err, errno, "write", dir, name);
+    return (size_t)n == length || file_error(err, ENOSPC, "write", dir, name);
 }
 
 bool file_allocate(const Dir *dir, const char *name, int fd, uint64_t size, Error *err)

@@ -109,11 +109,14 @@ unsigned fake_files_count(FakeCall call)
 const char *fake_files_call_name(FakeCall call)
 {
     static const char *const names[FAKE_CALL_COUNT] = {
-        [FAKE_OPENAT] = "openat",       [FAKE_CLOSE] = "close",         [FAKE_PREAD] = "pread",
-        [FAKE_PWRITEV] = "pwritev",     [FAKE_FDATASYNC] = "fdatasync", [FAKE_FSYNC] = "fsync",
-        [FAKE_FALLOCATE] = "fallocate", [FAKE_FTRUNCATE] = "ftruncate", [FAKE_RENAME] = "renameat2",
-        [FAKE_UNLINK] = "unlinkat",     [FAKE_MKDIR] = "mkdirat",       [FAKE_STAT] = "fstatat",
-        [FAKE_CHMOD] = "fchmod",        [FAKE_READDIR] = "readdir",     [FAKE_ANY] = "any"};
+        [FAKE_OPENAT] = "openat",       [FAKE_CLOSE] = "close",
+        [FAKE_PREAD] = "pread",         [FAKE_PWRITEV] = "pwritev",
+        [FAKE_FDATASYNC] = "fdatasync", [FAKE_FSYNC] = "fsync",
+        [FAKE_FALLOCATE] = "fallocate", [FAKE_FTRUNCATE] = "ftruncate",
+        [FAKE_RENAME] = "renameat2",    [FAKE_UNLINK] = "unlinkat",
+        [FAKE_MKDIR] = "mkdirat",       [FAKE_STAT] = "fstatat",
+        [FAKE_CHMOD] = "fchmod",        [FAKE_TIMES] = "futimens",
+        [FAKE_READDIR] = "readdir",     [FAKE_ANY] = "any"};
     return names[call];
 }
 
@@ -403,6 +406,13 @@ static int fake_fchmod(int fd, mode_t mode)
     return leave(fchmod(fd, mode));
 }
 
+static int fake_futimens(int fd, const struct timespec times[2])
+{
+    if (enter(FAKE_TIMES, NULL))
+        return leave(-1);
+    return leave(futimens(fd, times));
+}
+
 static struct dirent *fake_readdir(DIR *stream)
 {
     struct dirent *entry = NULL;
@@ -431,6 +441,7 @@ const FileTable *fake_files_table(void)
         .fstatvfs = fake_fstatvfs,
         .fstatat = fake_fstatat,
         .fchmod = fake_fchmod,
+        .futimens = fake_futimens,
         .readdir = fake_readdir,
     };
     return &table;

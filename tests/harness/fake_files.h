@@ -28,6 +28,7 @@ typedef enum FakeCall {
     FAKE_MKDIR,
     FAKE_STAT,
     FAKE_CHMOD,
+    FAKE_TIMES,
     FAKE_READDIR,
     FAKE_ANY, /* counts them all */
 } FakeCall;

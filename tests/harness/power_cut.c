@@ -192,6 +192,7 @@ static void note(const FakeEvent *event)
     case FAKE_PREAD:
     case FAKE_STAT:
     case FAKE_CHMOD:
+    case FAKE_TIMES:
     case FAKE_READDIR:
     case FAKE_ANY:
         break;

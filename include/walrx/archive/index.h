@@ -5,7 +5,8 @@
  *
  * Lies in .walrx/index/, one file per timeline and 4 GB of WAL (TTTTTTTTXXXXXXXX), entries appended
  * as segments complete, each with a CRC. It is a cache: what is missing, torn or damaged is made
- * again from the WAL; deleting it loses nothing. An entry counts only while its segment is there. A
+ * again from the WAL; deleting it loses nothing. An entry counts only while its segment is there,
+ * and its file has the time of the last change that the entry names (compression keeps it). A
  * record belongs to the segment in which it ends (walk.h).
  *
  * Threads: an IndexBuilder belongs to one thread. Reading needs no lock.
@@ -45,6 +46,7 @@ typedef struct IndexPoint {
 typedef struct IndexEntry {
     Timeline timeline;
     SegNo segno;
+    int64_t modified;  /* when the content of the segment's file last changed (file_modified) */
     bool head_unknown; /* begins inside a record whose beginning was not seen */
     Lsn first_record;  /* of those that end here; LSN_INVALID: none does */
     Lsn last_end;      /* behind the last */
@@ -70,7 +72,12 @@ void index_record(IndexBuilder *builder, const WalkRecord *record);
 /* Which bodies index_record wants to see. */
 bool index_wants(const WalRecordHeader *header);
 
-/* Appends; not synced, for it can be made again. An error here must never stop receiving. */
+/* Looks when the segment's file, whatever its form, was last changed. *ret_exists false: there is
+ * none. */
+bool index_date(const Archive *archive, IndexEntry *entry, bool *ret_exists, Error *err) MUST_CHECK;
+
+/* Appends; not synced, for it can be made again. An error here must never stop receiving. The last
+ * entry of a segment counts. */
 bool index_append(const Archive *archive, const IndexEntry *entry, Error *err) MUST_CHECK;
 
 typedef struct IndexUse {

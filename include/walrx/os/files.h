@@ -38,6 +38,7 @@ typedef struct FileTable {
     int (*fstatvfs)(int fd, struct statvfs *ret);
     int (*fstatat)(int dir_fd, const char *name, struct stat *ret, int flags);
     int (*fchmod)(int fd, mode_t mode);
+    int (*futimens)(int fd, const struct timespec times[2]);
     struct dirent *(*readdir)(DIR *stream); /* errno is 0 at the end */
 } FileTable;
 
@@ -67,6 +68,9 @@ void dir_close(Dir *dir); /* fd -1 is fine */
 /* Files created in both from now on are 0640 instead of 0600, and the inner directory itself 0750.
  */
 bool dir_let_group_read(Dir *dir, Dir *inside, Error *err) MUST_CHECK;
+/* Does the directory belong to the user of this process? Then files created in it from now on may
+ * be read by the group where the directory may. */
+bool dir_is_own(Dir *dir);
 /* Removes an empty directory inside; failure is left to the next attempt. */
 void dir_remove_empty(const Dir *dir, const char *name);
 
@@ -78,12 +82,19 @@ bool dir_visit(const Dir *dir, DirVisit visit, void *context, Error *err) MUST_C
 bool file_status(const Dir *dir, const char *name, bool *ret_exists, uint64_t *ret_size,
                  Error *err) MUST_CHECK;
 
+/* When the file's content last changed, in nanoseconds since 1970. */
+bool file_modified(const Dir *dir, const char *name, bool *ret_exists, int64_t *ret_ns,
+                   Error *err) MUST_CHECK;
+/* Says so of another file; a hint for those who compare, which may be lost. */
+void file_set_modified(const Dir *dir, int fd, int64_t ns);
+
 typedef enum FileOpen {
     FILE_READ,          /* an existing file, for reading */
     FILE_WRITE,         /* an existing file, for reading and writing */
     FILE_WRITE_DIRECT,  /* the same with O_DIRECT: aligned memory, offsets and lengths (4096) */
     FILE_CREATE,        /* a new or emptied file, for writing */
     FILE_CREATE_DIRECT, /* the same with O_DIRECT */
+    FILE_APPEND,        /* a new or existing file, for file_append */
 } FileOpen;
 
 /* *ret_fd is close-on-exec. The direct ones fail with os_errno EINVAL where the filesystem has
@@ -98,6 +109,11 @@ bool file_read_at(const Dir *dir, const char *name, int fd, void *buffer, size_t
 /* Writes all parts. A short write that makes no progress counts as ENOSPC. */
 bool file_write_at(const Dir *dir, const char *name, int fd, const struct iovec *parts,
                    int part_count, uint64_t offset, Error *err) MUST_CHECK;
+
+/* Adds to the end in one write, which other processes that append do not come between. A short one
+ * fails: what came of it stays. */
+bool file_append(const Dir *dir, const char *name, int fd, const void *data, size_t length,
+                 Error *err) MUST_CHECK;
 
 /* Gives the file its full size and, where the filesystem can, its blocks. */
 bool file_allocate(const Dir *dir, const char *name, int fd, uint64_t size, Error *err) MUST_CHECK;

@@ -23,9 +23,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So many bytes of a record's body hold all headers and the main data's beginning of every record
- * that wal_record_event knows: these refer to no blocks. */
-#define WAL_RECORD_HEAD_SIZE 512
+/* So many bytes of a record's body hold all its headers, also of one that refers to 33 blocks (27
+ * bytes each), and all that wal_record_event wants to know: these records refer to no blocks, and
+ * what may lie further behind, the XID of a prepared transaction, a scan with a collector puts into
+ * the header. */
+#define WAL_RECORD_HEAD_SIZE 1024
 
 typedef struct WalRecordMain {
     uint32_t length;     /* of the main data; 0: there is none */
@@ -52,12 +54,23 @@ typedef struct WalEvent {
     WalEventKind kind;
     bool prepared; /* commit or abort of a prepared transaction */
     PgTime time;
+    uint32_t xid; /* whose end it is, that of the prepared transaction for its end; 0: nobody's */
     char name[WAL_RESTORE_POINT_NAME_SIZE]; /* restore points only, else "" */
 } WalEvent;
 
 /* Can the record be one? Cheap: by its resource manager and info bits alone. */
 bool wal_record_may_be_event(const WalRecordHeader *header);
 
-/* ERROR_ARCHIVE as above, or when a record of such a kind is too short for it. */
+/* ERROR_ARCHIVE as above, or when a record of such a kind is too short for it, or when the XID of a
+ * prepared transaction lies behind `available` and is not in the header either. */
 bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t available,
                       int major, WalEvent *ret, Error *err) MUST_CHECK;
+
+/* No shorter record holds a full page image. */
+#define WAL_RECORD_IMAGE_MIN 49
+
+/* How many bytes of the record are full page images, without their holes, as they lie there: what
+ * pg_waldump --stats counts (XLogRecGetLen, xlogstats.c). As far as the headers tell, where these
+ * are not all there. */
+uint32_t wal_record_image_bytes(const WalRecordHeader *header, const uint8_t *body,
+                                size_t available, int major);

@@ -18,6 +18,7 @@
 #include "walrx/base/error.h"
 #include "walrx/proto/lsn.h"
 #include "walrx/proto/walpage.h"
+#include "walrx/proto/waltwophase.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,19 +53,22 @@ typedef struct WalRecordHeader {
     uint8_t info;
     uint8_t rmgr;
     uint32_t crc;
+    uint32_t inner_xid; /* not of the header: what a scan with a collector found inside the end of a
+                           prepared transaction (waltwophase.h); else 0 */
 } WalRecordHeader;
 
 typedef struct WalScanner WalScanner;
 
 /* Each proven record as it is found: scanner->last_record and last_header are its own, `body` holds
- * the first `length` bytes behind its header. Nothing of the scanner may be changed from here. */
+ * the first `length` bytes behind its header, during the call only. Nothing of the scanner may be
+ * changed from here. */
 typedef void (*WalRecordVisit)(void *context, const WalScanner *scanner, const uint8_t *body,
                                size_t length);
 
 /* Who wants to see the records, not only that they are whole. The caller's, as is the buffer. */
 typedef struct WalCollector {
-    uint8_t *buffer;
-    size_t capacity; /* what a record has beyond that is not kept */
+    uint8_t *buffer; /* for bodies that do not come in one piece */
+    size_t capacity; /* what a record has beyond that is not shown */
     WalRecordVisit visit;
     void *context;
 } WalCollector;
@@ -104,6 +108,8 @@ struct WalScanner {
     Lsn previous_record; /* LSN_INVALID: unknown, xl_prev of the next one is not checked */
     bool skip_to_segment_end;
     const WalCollector *collector; /* NULL: nobody wants records */
+    Lsn twophase_record;           /* whose bytes it gets */
+    WalTwophase twophase;
 };
 
 /* `start` on a page boundary (a segment start is one). system_identifier 0 = accept any. */
@@ -128,6 +134,9 @@ Lsn wal_scan_open_record(const WalScanner *scanner);
 /* Up to here all is known to be right: the start of the record or page header that is not whole
  * yet, else `position`. (What a record that began before the scan holds cannot be known.) */
 Lsn wal_scan_settled(const WalScanner *scanner);
+
+/* What is wrong, or missing, at fault_lsn: with END or DAMAGED. */
+void wal_scan_reason(const WalScanner *scanner, char *buffer, size_t capacity);
 
 /* Is `position` behind a switch record, in what remains of its segment? */
 bool wal_scan_behind_switch(const WalScanner *scanner);

@@ -4,7 +4,9 @@
  * them are commits and when; and made ones with wrong lengths in every place.
  */
 #include "vectors.h"
+#include "walmaker.h"
 
+#include "walrx/base/cursor.h"
 #include "walrx/proto/walrecord.h"
 
 #define SEGMENT ((uint32_t)1 << 20)
@@ -23,7 +25,21 @@ typedef struct Reading {
     size_t records;
     size_t refused;
     size_t with_main;
+    uint32_t prepared; /* XID of the newest PREPARE TRANSACTION */
 } Reading;
+
+/* A PREPARE names its transaction in its header, the end of it only inside. */
+static void check_xid(Reading *reading, const WalRecordHeader *header, const WalEvent *event)
+{
+    if (header->rmgr == 1 && (header->info & 0x70) == 0x10)
+        reading->prepared = header->xid;
+    if (event->kind == WAL_EVENT_NONE || event->kind == WAL_EVENT_RESTORE_POINT) {
+        assert_int_equal(event->xid, 0);
+        return;
+    }
+    assert_int_not_equal(event->xid, 0);
+    assert_int_equal(event->xid, event->prepared ? reading->prepared : header->xid);
+}
 
 static void take_record(void *context, const WalScanner *scanner, const uint8_t *body,
                         size_t length)
@@ -49,6 +65,7 @@ static void take_record(void *context, const WalScanner *scanner, const uint8_t 
     }
     assert_true(wal_record_event(&scanner->last_header, body, length, major, &event, &err));
     assert_int_equal(event.kind != WAL_EVENT_NONE, wal_record_may_be_event(&scanner->last_header));
+    check_xid(reading, &scanner->last_header, &event);
     if (event.kind == WAL_EVENT_NONE)
         return;
     assert_true(reading->events < MAX_EVENTS);
@@ -228,6 +245,123 @@ static void long_data_of_which_only_the_head_is_there_is_enough(void **state)
     assert_int_equal(event.time, 7);
 }
 
+/* Main data of a prepared transaction's end: all the lists there are, `count` items each. */
+static size_t make_prepared_end(uint8_t *data, uint32_t count, int major, uint32_t xid)
+{
+    static const uint32_t sizes[] = {4, 12, 0, 16};
+    Writer writer = writer_over(data, MAKER_RECORD_MAX);
+
+    write_u8(&writer, 253); /* origin */
+    write_u16_le(&writer, 1);
+    write_u8(&writer, 254);
+    size_t length_at = writer.position;
+    write_u32_le(&writer, 0);
+    size_t begin = writer.position;
+    write_u64_le(&writer, 4711);
+    write_u32_le(&writer, 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x80 | (major >= 15 ? 0x100 : 0));
+    write_u64_le(&writer, UINT64_MAX); /* database and tablespace */
+    for (int list = 0; list < 4; list++) {
+        uint32_t size = list != 2 ? sizes[list] : major >= 18 ? 16 : 12;
+        if (list == 2 && major < 15)
+            continue;
+        write_u32_le(&writer, count);
+        for (uint32_t i = 0; i < count * size; i++)
+            write_u8(&writer, (uint8_t)(i + 1));
+    }
+    write_u32_le(&writer, xid);
+    write_bytes(&writer, "gid", 4);
+    assert_false(writer.failed);
+    size_t length = writer.position;
+    Writer again = writer_over(data + length_at, 4);
+    write_u32_le(&again, (uint32_t)(length - begin));
+    return length;
+}
+
+static void xid_of_a_prepared_transaction_lies_behind_the_lists(void **state)
+{
+    static uint8_t body[MAKER_RECORD_MAX];
+    static const uint8_t infos[] = {0xB0, 0xC0};
+    WalEvent event;
+    Error err;
+
+    (void)state;
+    for (int major = 10; major <= 19; major++) {
+        for (uint32_t count = 0; count < 4; count++) {
+            size_t length = make_prepared_end(body, count, major, 0xFEDCBA98);
+            WalRecordHeader header = {.total_length = (uint32_t)(WAL_RECORD_HEADER_SIZE + length),
+                                      .xid = 5,
+                                      .rmgr = 1,
+                                      .info = infos[count % 2]};
+            assert_true(wal_record_event(&header, body, length, major, &event, &err));
+            assert_int_equal(event.xid, 0xFEDCBA98);
+            assert_int_equal(event.time, 4711);
+            assert_true(wal_record_event(&header, body, length - 4, major, &event, &err));
+            /* one byte of the XID is missing: no guess */
+            assert_false(wal_record_event(&header, body, length - 5, major, &event, &err));
+            assert_int_equal(err.class, ERROR_ARCHIVE);
+            assert_non_null(strstr(err.message, "which one"));
+        }
+    }
+}
+
+static void take_event(void *context, const WalScanner *scanner, const uint8_t *body, size_t length)
+{
+    Reading *reading = context;
+    Error err;
+
+    assert_true(wal_record_event(&scanner->last_header, body, length, 15,
+                                 &reading->seen[reading->events++].event, &err));
+}
+
+/* Far more than a collector keeps, fed in pieces of any size. */
+static void xid_is_found_however_long_the_lists_are(void **state)
+{
+    static uint8_t body[MAKER_RECORD_MAX];
+    static uint8_t wal[SEGMENT];
+    static uint8_t head[WAL_RECORD_HEAD_SIZE];
+    static const size_t pieces[] = {1, 7, 8192, 100000, SEGMENT};
+
+    (void)state;
+    WalMaker maker = maker_over(wal, sizeof(wal), SEGMENT, SEGMENT);
+    size_t length = make_prepared_end(body, 1400, 15, 70000);
+    maker_record_of(&maker, (uint32_t)(WAL_RECORD_HEADER_SIZE + length), 1, 0xB0, body);
+    length = make_prepared_end(body, 3, 15, 70001);
+    maker_record_of(&maker, (uint32_t)(WAL_RECORD_HEADER_SIZE + length), 1, 0xC0, body);
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        Reading reading = {.events = 0};
+        WalCollector collector = {
+            .buffer = head, .capacity = sizeof(head), .visit = take_event, .context = &reading};
+        WalScanner scanner;
+
+        wal_scan_init(&scanner, SEGMENT, SEGMENT, 0);
+        wal_scan_collect(&scanner, &collector);
+        for (size_t at = 0; at < maker.length; at += pieces[i]) {
+            size_t left = maker.length - at;
+            (void)wal_scan_feed(&scanner, wal + at, left < pieces[i] ? left : pieces[i]);
+        }
+        assert_int_equal(reading.events, 2);
+        assert_int_equal(reading.seen[0].event.xid, 70000);
+        assert_int_equal(reading.seen[1].event.xid, 70001);
+        assert_int_equal(reading.seen[1].event.kind, WAL_EVENT_ABORT);
+    }
+}
+
+/* Lists that announce more than the record holds lead nowhere, and not to the next record. */
+static void lists_longer_than_the_record_tell_no_xid(void **state)
+{
+    static uint8_t body[MAKER_RECORD_MAX];
+    WalEvent event;
+    Error err;
+
+    (void)state;
+    size_t length = make_prepared_end(body, 0, 15, 9);
+    memset(body + 8 + 8 + 4 + 8, 0xFF, 4); /* number of subtransactions */
+    WalRecordHeader header = {
+        .total_length = (uint32_t)(WAL_RECORD_HEADER_SIZE + length), .rmgr = 1, .info = 0xB0};
+    assert_false(wal_record_event(&header, body, sizeof(body), 15, &event, &err));
+    assert_int_equal(err.class, ERROR_ARCHIVE);
+}
+
 /* Whatever is cut off or announced too much is refused, and nothing behind the end is looked at. */
 static void wrong_lengths_are_refused(void **state)
 {
@@ -338,6 +472,9 @@ int main(void)
         cmocka_unit_test(without_a_collector_nothing_is_called),
         cmocka_unit_test(origin_and_toplevel_transaction_stand_before_the_data),
         cmocka_unit_test(long_data_of_which_only_the_head_is_there_is_enough),
+        cmocka_unit_test(xid_of_a_prepared_transaction_lies_behind_the_lists),
+        cmocka_unit_test(xid_is_found_however_long_the_lists_are),
+        cmocka_unit_test(lists_longer_than_the_record_tell_no_xid),
         cmocka_unit_test(wrong_lengths_are_refused),
         cmocka_unit_test(restore_point_without_an_end_of_its_name_gets_one),
         cmocka_unit_test(unknown_parts_are_refused),

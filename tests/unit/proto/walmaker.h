@@ -14,7 +14,9 @@
 #include <string.h>
 
 #define MAKER_SYSTEM UINT64_C(0x123456789ABCDEF0)
+#ifndef MAKER_RECORD_MAX
 #define MAKER_RECORD_MAX 65536
+#endif
 
 typedef struct WalMaker {
     uint8_t *data; /* what was made: from `start` on, `length` bytes */
