@@ -143,7 +143,7 @@ void help_print_command(FILE *out, CommandBit command)
     print_usage(out, command);
     for (int group = 0; group < OPTION_GROUP_COUNT; group++)
         print_group(out, command, (OptionGroup)group, column);
-    if (command == COMMAND_STATUS || command == COMMAND_WAIT)
+    if (command == COMMAND_STATUS || command == COMMAND_WAIT || command == COMMAND_STAGE)
         (void)fputs("\nTIME is a number with ms, s, min, h or d, or a number of seconds.\n", out);
     if (command == COMMAND_CHECK)
         print_thresholds(out);

@@ -50,6 +50,8 @@ const char *options_program(CommandBit command)
         return "walrx restore";
     case COMMAND_FIND:
         return "walrx find";
+    case COMMAND_STAGE:
+        return "walrx stage";
     }
     return "walrx";
 }
@@ -243,6 +245,22 @@ static bool check_bench(const Options *options, Error *err)
     return true;
 }
 
+static bool check_stage(const Options *options, Error *err)
+{
+    if (options->directory == NULL)
+        return options_refuse(COMMAND_STAGE, err, "no archive directory specified");
+    if (options->backup == NULL)
+        return options_refuse(COMMAND_STAGE, err, "no base backup specified using --backup");
+    if (options->into == NULL)
+        return options_refuse(COMMAND_STAGE, err,
+                              "no directory for the copy specified using --into");
+    if (options->target_latest && options->action != NULL &&
+        strcmp(options->action, "promote") != 0)
+        return options_refuse(COMMAND_STAGE, err, "cannot use --action=%s together with --latest",
+                              options->action);
+    return true;
+}
+
 bool options_check(CommandBit command, const Options *options, Error *err)
 {
     if (command == COMMAND_BENCH)
@@ -257,6 +275,8 @@ bool options_check(CommandBit command, const Options *options, Error *err)
                options_refuse(command, err, "no position to wait for specified using --lsn");
     if (command == COMMAND_FIND)
         return target_check(command, options, err);
+    if (command == COMMAND_STAGE)
+        return check_stage(options, err) && target_check(command, options, err);
     if (command == COMMAND_VERIFY || command == COMMAND_RESTORE)
         return options->directory != NULL ||
                options_refuse(command, err, "no archive directory specified");

@@ -186,6 +186,16 @@ static bool store_compress(const OptionSpec *spec, const char *text, Options *op
     return true;
 }
 
+static bool store_list(const OptionSpec *spec, const char *text, Options *options, Error *err)
+{
+    OptionList *list = member(spec, options);
+    if (list->count == OPTION_LIST_MAX)
+        return error_set(err, ERROR_USAGE, "option --%s is given more than %d times", spec->name,
+                         OPTION_LIST_MAX);
+    list->items[list->count++] = text;
+    return true;
+}
+
 bool option_store(const OptionSpec *spec, const char *text, Options *options, Error *err)
 {
     switch (spec->kind) {
@@ -210,6 +220,8 @@ bool option_store(const OptionSpec *spec, const char *text, Options *options, Er
         return store_choice(spec, text, options, err);
     case OPTION_LIMITS:
         return check_limits_parse(text, member(spec, options), err);
+    case OPTION_LIST:
+        return store_list(spec, text, options, err);
     }
     return error_set(err, ERROR_USAGE, "option --%s cannot be set", spec->name);
 }
@@ -226,6 +238,15 @@ static bool same_limits(const CheckLimits *a, const CheckLimits *b)
             return false;
     }
     return true;
+}
+
+static bool same_list(const OptionList *a, const OptionList *b)
+{
+    for (size_t i = 0; i < a->count && i < b->count; i++) {
+        if (!same_text(a->items[i], b->items[i]))
+            return false;
+    }
+    return a->count == b->count;
 }
 
 bool option_same(const OptionSpec *spec, const Options *a, const Options *b)
@@ -251,6 +272,8 @@ bool option_same(const OptionSpec *spec, const Options *a, const Options *b)
     }
     case OPTION_LIMITS:
         return same_limits(x, y);
+    case OPTION_LIST:
+        return same_list(x, y);
     }
     return false;
 }
@@ -265,9 +288,11 @@ const char *option_format(const OptionSpec *spec, const Options *options,
     case OPTION_FLAG:
     case OPTION_LSN:
     case OPTION_LIMITS:
+    case OPTION_LIST:
         break;
     case OPTION_NUMBER:
-        (void)snprintf(buffer, OPTION_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)value);
+        if (*(const uint64_t *)value >= spec->minimum) /* below: stands for not given */
+            (void)snprintf(buffer, OPTION_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)value);
         break;
     case OPTION_TEXT:
     case OPTION_CHOICE:

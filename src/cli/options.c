@@ -32,6 +32,7 @@
 #define CHECK COMMAND_CHECK
 #define RESTORE COMMAND_RESTORE
 #define FIND COMMAND_FIND
+#define STAGE COMMAND_STAGE
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -44,6 +45,7 @@ static const char *const gap_choices[] = {"stop", "continue", NULL};
 static const char *const verify_choices[] = {"off", "on", "stop", NULL};
 static const char *const sink_choices[] = {"null", "disk", NULL};
 static const char *const partial_choices[] = {"auto", "never", "always", NULL};
+static const char *const action_choices[] = {"pause", "promote", "shutdown", NULL};
 static const char *const log_format_choices[] = {"text", "json", NULL};
 
 /* In the order of --help. */
@@ -79,6 +81,43 @@ const OptionSpec option_specs[] = {
      .without_value = AROUND, .help = "show the N transactions before, 5 without a number"},
     {"after", 0, OPTION_NUMBER, GENERAL, "N", FIND, MEMBER(after), .maximum = FIND_AROUND_MAX,
      .without_value = AROUND, .help = "show the N transactions after"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", STAGE, MEMBER(directory),
+     .help = "archive directory to recover from"},
+    {"backup", 0, OPTION_TEXT, GENERAL, "DIR", STAGE, MEMBER(backup),
+     .help = "base backup to copy: a data directory"},
+    {"into", 0, OPTION_TEXT, GENERAL, "DIR", STAGE, MEMBER(into),
+     .help = "where the copy goes: empty, or made"},
+    {"latest", 0, OPTION_FLAG, GENERAL, NULL, STAGE, MEMBER(target_latest),
+     .help = "recover to the end of all WAL there is"},
+    {"target-time", 0, OPTION_TEXT, GENERAL, "TIME", STAGE, MEMBER(target_time),
+     .help = "recover to a time, as in \"2026-03-01 12:00:00.5+01\"; without a zone, a local one"},
+    {"target-lsn", 0, OPTION_LSN, GENERAL, "LSN", STAGE, MEMBER(lsn),
+     .help = "recover to a position"},
+    {"restore-point", 0, OPTION_TEXT, GENERAL, "NAME", STAGE, MEMBER(target_point),
+     .help = "recover to a restore point, the first of that name"},
+    {"target-xid", 0, OPTION_NUMBER, GENERAL, "XID", STAGE, MEMBER(target_xid), .minimum = 1,
+     .maximum = UINT64_MAX, .help = "recover to the end of a transaction"},
+    {"exclusive", 0, OPTION_FLAG, GENERAL, NULL, STAGE, MEMBER(exclusive),
+     .help = "stop before what has that very time, XID or LSN, not behind it"},
+    {"target-timeline", 0, OPTION_TEXT, GENERAL, "N", STAGE, MEMBER(target_timeline),
+     .help = "along the history of this timeline, or latest"},
+    {"action", 0, OPTION_CHOICE, GENERAL, "WHAT", STAGE, MEMBER(action), .choices = action_choices,
+     .help = "at the target: pause, to look (default:\tpause, with --latest promote), promote, "
+             "shutdown"},
+    {"start", 0, OPTION_FLAG, GENERAL, NULL, STAGE, MEMBER(start),
+     .help = "start the copy's server and wait until it is at the target"},
+    {"timeout", 0, OPTION_DURATION, GENERAL, "TIME", STAGE, MEMBER(timeout_ms),
+     .maximum = MAX_INTERVAL_MS, .help = "with --start: give up after this time; 0 never does"},
+    {"bindir", 0, OPTION_TEXT, GENERAL, "DIR", STAGE, MEMBER(bindir),
+     .help = "the server's programs, of the backup's version"},
+    {"port", 'p', OPTION_NUMBER, GENERAL, "PORT", STAGE, MEMBER(stage_port), .minimum = 1,
+     .maximum = UINT16_MAX, .help = "of the copy's server; without it, a free one from 5433 on"},
+    {"username", 'U', OPTION_TEXT, GENERAL, "NAME", STAGE, MEMBER(username),
+     .help = "with --start: role to ask the server as; without it, its user, then postgres"},
+    {"tablespace-mapping", 'T', OPTION_LIST, GENERAL, "OLD=NEW", STAGE, MEMBER(tablespace_mapping),
+     .help = "where the copy of a tablespace goes; once for each"},
+    {"set", 0, OPTION_LIST, GENERAL, "NAME=VALUE", STAGE, MEMBER(set),
+     .help = "a setting of the copy's server; may be given again"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RESTORE, MEMBER(directory),
      .help = "archive directory to restore from"},
     {"partial", 0, OPTION_CHOICE, GENERAL, "WHEN", RESTORE, MEMBER(partial),
@@ -177,13 +216,15 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | FIND,
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STAGE,
      MEMBER(json), .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
+         STAGE,
      MEMBER(version), .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
+         STAGE,
      MEMBER(help), .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,

@@ -3,6 +3,8 @@
  * The base backups that an archive serves: backup history files among its segments, as a server
  * that archives by itself leaves them, so that pg_archivecleanup and people understand them, and
  * deleting .walrx/ forgets none.
+ *
+ * Whoever adds one holds the archive's prune lock (prune.h), or what it needs could go meanwhile.
  */
 #pragma once
 
@@ -11,6 +13,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#define BACKUPS_MAX 10000
 
 typedef struct Backups {
     BackupLabel *items; /* by start, oldest first */
@@ -26,5 +30,11 @@ void backups_free(Backups *backups);
  * or under its label. */
 bool backups_add(const Archive *archive, const BackupLabel *backup, bool *ret_existed,
                  Error *err) MUST_CHECK;
-/* ERROR_USAGE: there is no such label. */
-bool backups_remove(const Archive *archive, const char *label, Error *err) MUST_CHECK;
+
+/* By label, or by the name of its file, which *ret_name gets. ERROR_USAGE: there is none, or more
+ * than one has that label. */
+bool backups_remove(const Archive *archive, const char *label, char ret_name[WAL_FILE_NAME_SIZE],
+                    Error *err) MUST_CHECK;
+/* As backups_remove finds it; NULL with the same errors. */
+const BackupLabel *backups_find(const Archive *archive, const Backups *backups, const char *label,
+                                Error *err) MUST_CHECK;

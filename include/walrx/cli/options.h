@@ -28,6 +28,7 @@ typedef enum CommandBit {
     COMMAND_CHECK = 1 << 8,
     COMMAND_RESTORE = 1 << 9,
     COMMAND_FIND = 1 << 10,
+    COMMAND_STAGE = 1 << 14,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -42,6 +43,7 @@ typedef enum OptionKind {
     OPTION_COMPRESS, /* CompressSpec */
     OPTION_CHOICE,   /* const char *, one of `choices` */
     OPTION_LIMITS,   /* CheckLimits; each occurrence adds to the ones before */
+    OPTION_LIST,     /* OptionList; the same */
 } OptionKind;
 
 /* The headings of --help. */
@@ -70,6 +72,13 @@ typedef struct OptionSpec {
     const char *without_value;  /* taken where only the name is given; NULL: that is a mistake */
     const char *help;
 } OptionSpec;
+
+#define OPTION_LIST_MAX 64
+
+typedef struct OptionList {
+    const char *items[OPTION_LIST_MAX];
+    size_t count;
+} OptionList;
 
 /* All values, with defaults filled in by options_init. */
 typedef struct Options {
@@ -137,6 +146,15 @@ typedef struct Options {
     bool target_latest;
     bool exclusive;
     const char *target_timeline; /* a number or "latest" */
+    /* stage */
+    const char *backup;
+    const char *into;
+    const char *action; /* "pause", "promote" or "shutdown"; NULL: by the target */
+    bool start;
+    uint64_t stage_port; /* 0: not given */
+    const char *bindir;
+    OptionList tablespace_mapping;
+    OptionList set;
     /* find */
     uint64_t before;
     uint64_t after;
