@@ -106,7 +106,7 @@ class Story:
         assert self.receiver.running()
 
     def after_find(self, shown):
-        pass
+        assert self.point in shown, shown
 
     def after_find_time(self, shown):
         assert "recovery_target_time" in shown, shown
@@ -178,6 +178,7 @@ def test_every_command_of_the_runbook_does_what_it_says(story):
     for name, block in found:
         getattr(story, "before_" + name.replace("-", "_"), lambda: None)()
         shown = story.book.run(name, block)
+        print(f"--- {name}\n{shown}")
         getattr(story, "after_" + name.replace("-", "_"), lambda _: None)(shown)
     assert story.book.given == set(story.values), "values that the document does not ask for"
 
