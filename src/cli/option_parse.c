@@ -6,6 +6,7 @@
  */
 #include "walrx/cli/option_parse.h"
 
+#include "target_options.h"
 #include "walrx/cli/option_value.h"
 #include "walrx/observe/http_address.h"
 #include "walrx/proto/command.h"
@@ -47,6 +48,8 @@ const char *options_program(CommandBit command)
         return "walrx check";
     case COMMAND_RESTORE:
         return "walrx restore";
+    case COMMAND_FIND:
+        return "walrx find";
     }
     return "walrx";
 }
@@ -80,7 +83,9 @@ static void build_tables(CommandBit command, GetoptTables *ret)
             continue;
         ret->longs[count++] = (struct option){
             .name = spec->name,
-            .has_arg = has_value ? required_argument : no_argument,
+            .has_arg = !has_value                    ? no_argument
+                       : spec->without_value != NULL ? optional_argument
+                                                     : required_argument,
             .val = ROW_BASE + (int)i,
         };
         /* '?' cannot be told from getopt's error value, so it arrives as an unknown option. */
@@ -151,7 +156,8 @@ static bool take_option(CommandBit command, const OptionSpec *spec, Options *opt
 {
     if (comes_too_late(command, spec))
         return options_refuse(command, err, "option --%s must be the first", spec->name);
-    if (option_store(spec, spec->kind == OPTION_FLAG ? "on" : optarg, options, err))
+    const char *value = optarg != NULL ? optarg : spec->without_value;
+    if (option_store(spec, spec->kind == OPTION_FLAG ? "on" : value, options, err))
         return true;
     /* pg_receivewal gives neither for a wrong value. */
     if (command == COMMAND_FRONT)
@@ -249,6 +255,8 @@ bool options_check(CommandBit command, const Options *options, Error *err)
     if (command == COMMAND_WAIT)
         return options->lsn != LSN_INVALID ||
                options_refuse(command, err, "no position to wait for specified using --lsn");
+    if (command == COMMAND_FIND)
+        return target_check(command, options, err);
     if (command == COMMAND_VERIFY || command == COMMAND_RESTORE)
         return options->directory != NULL ||
                options_refuse(command, err, "no archive directory specified");

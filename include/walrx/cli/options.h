@@ -27,6 +27,7 @@ typedef enum CommandBit {
     COMMAND_WAIT = 1 << 7,
     COMMAND_CHECK = 1 << 8,
     COMMAND_RESTORE = 1 << 9,
+    COMMAND_FIND = 1 << 10,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -66,6 +67,7 @@ typedef struct OptionSpec {
     uint64_t minimum;
     uint64_t maximum;
     const char *const *choices; /* NULL-terminated */
+    const char *without_value;  /* taken where only the name is given; NULL: that is a mistake */
     const char *help;
 } OptionSpec;
 
@@ -128,6 +130,16 @@ typedef struct Options {
     /* restore */
     const char *partial; /* "auto", "never" or "always" */
     bool sync;
+    /* targets of a recovery; lsn and from above, too */
+    const char *target_time;
+    const char *target_point;
+    uint64_t target_xid; /* 0: not given */
+    bool target_latest;
+    bool exclusive;
+    const char *target_timeline; /* a number or "latest" */
+    /* find */
+    uint64_t before;
+    uint64_t after;
 } Options;
 
 #define MONITOR_ON "on"
