@@ -85,3 +85,23 @@ void index_record(IndexBuilder *builder, const WalkRecord *record)
     if (wal_record_may_be_event(header))
         take_event(entry, record);
 }
+
+void index_scanned(IndexBuilder *builder, const WalScanner *scanner, const uint8_t *body,
+                   size_t length)
+{
+    if (builder->magic != scanner->magic) {
+        builder->magic = scanner->magic;
+        builder->major = wal_page_major(scanner->magic);
+    }
+    const WalkRecord record = {
+        .lsn = scanner->last_record,
+        .end = wal_scan_record_end(scanner),
+        .timeline = builder->entry.timeline,
+        .segno = builder->entry.segno,
+        .major = builder->major,
+        .header = &scanner->last_header,
+        .body = body,
+        .length = length,
+    };
+    index_record(builder, &record);
+}

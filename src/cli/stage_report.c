@@ -234,11 +234,10 @@ void stage_print_result(FILE *out, const StageRequest *request, const Stage *sta
                       stage->tablespaces[i].oid, stage->tablespaces[i].to);
     if (reached != NULL)
         print_reached(out, stage, reached);
-    make_words(stage,
-               runs                        ? reached->username
-               : request->username != NULL ? request->username
-                                           : "postgres",
-               &words);
+    const char *username = request->username != NULL ? request->username : "postgres";
+    if (reached != NULL && runs)
+        username = reached->username;
+    make_words(stage, username, &words);
     (void)fputc('\n', out);
     if (!runs)
         print_start(out, stage, &words);

@@ -21,13 +21,28 @@ typedef struct Given {
 
 #define TARGETS 5
 
-static void given_targets(const Options *options, Given ret[TARGETS])
+/* Commands call the same thing by different names. */
+static const char *name_of(CommandBit command, size_t offset)
 {
-    ret[0] = (Given){"time", options->target_time != NULL, FIND_TIME};
-    ret[1] = (Given){"restore-point", options->target_point != NULL, FIND_POINT};
-    ret[2] = (Given){"lsn", options->lsn != LSN_INVALID, FIND_LSN};
-    ret[3] = (Given){"xid", options->target_xid != 0, FIND_XID};
-    ret[4] = (Given){"latest", options->target_latest, FIND_LATEST};
+    for (size_t i = 0; i < option_spec_count; i++) {
+        if ((option_specs[i].commands & command) != 0 && option_specs[i].offset == offset)
+            return option_specs[i].name;
+    }
+    return "";
+}
+
+static void given_targets(CommandBit command, const Options *options, Given ret[TARGETS])
+{
+    ret[0] = (Given){name_of(command, offsetof(Options, target_time)), options->target_time != NULL,
+                     FIND_TIME};
+    ret[1] = (Given){name_of(command, offsetof(Options, target_point)),
+                     options->target_point != NULL, FIND_POINT};
+    ret[2] =
+        (Given){name_of(command, offsetof(Options, lsn)), options->lsn != LSN_INVALID, FIND_LSN};
+    ret[3] = (Given){name_of(command, offsetof(Options, target_xid)), options->target_xid != 0,
+                     FIND_XID};
+    ret[4] = (Given){name_of(command, offsetof(Options, target_latest)), options->target_latest,
+                     FIND_LATEST};
 }
 
 /* NULL: none. */
@@ -43,12 +58,12 @@ static const Given *first_target(const Given targets[TARGETS], size_t from)
 bool target_check(CommandBit command, const Options *options, Error *err)
 {
     Given targets[TARGETS];
-    given_targets(options, targets);
+    given_targets(command, options, targets);
     const Given *target = first_target(targets, 0);
     if (target == NULL)
-        return options_refuse(command, err,
-                              "no target specified: --time, --restore-point, --lsn, --xid or "
-                              "--latest");
+        return options_refuse(command, err, "no target specified: --%s, --%s, --%s, --%s or --%s",
+                              targets[0].name, targets[1].name, targets[2].name, targets[3].name,
+                              targets[4].name);
     const Given *other = first_target(targets, (size_t)(target - targets) + 1);
     if (other != NULL)
         return options_refuse(command, err, "cannot use --%s together with --%s", target->name,
@@ -78,7 +93,8 @@ static bool read_timeline(CommandBit command, const char *text, Timeline *ret, E
 {
     uint64_t value = 0;
     if (strcmp(text, "latest") != 0 && !parse_u64(text, 1, UINT32_MAX, &value)) {
-        (void)options_refuse(command, err, "invalid value \"%s\" for option --timeline", text);
+        (void)options_refuse(command, err, "invalid value \"%s\" for option --%s", text,
+                             name_of(command, offsetof(Options, target_timeline)));
         return error_detail(err, "It is a number from 1 on, or latest.");
     }
     *ret = (Timeline)value;
@@ -106,7 +122,7 @@ bool target_read(CommandBit command, const Options *options, FindTarget *ret, Er
         .before = (size_t)options->before,
         .after = (size_t)options->after,
     };
-    given_targets(options, targets);
+    given_targets(command, options, targets);
     const Given *given = first_target(targets, 0);
     target.kind = given != NULL ? given->kind : FIND_LATEST;
     if (!read_timeline(command, options->target_timeline, &target.timeline, err))

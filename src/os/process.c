@@ -152,7 +152,9 @@ static bool launch(Child *child, pid_t *ret, Error *err)
     if (n == (ssize_t)sizeof(failed)) {
         (void)wait_for(pid, &status);
         cannot_fork(failed, child->argv[0], err);
-        return !child->user->change || error_detail(err, "As user \"%s\".", child->user->name);
+        if (child->user->change)
+            error_detail(err, "As user \"%s\".", child->user->name);
+        return false;
     }
     *ret = pid;
     return true;
@@ -160,7 +162,7 @@ static bool launch(Child *child, pid_t *ret, Error *err)
 
 static void read_output(int fd, char *output, size_t capacity)
 {
-    char rest[512];
+    char rest[512] = "";
     size_t used = 0;
     for (;;) {
         bool room = used + 1 < capacity;
