@@ -18,11 +18,10 @@
 #include <string.h>
 
 #define ROW_BASE 256 /* above every short option */
-#define MAX_ROWS 128
 
 typedef struct GetoptTables {
-    struct option longs[MAX_ROWS + 1];
-    char shorts[1 + 2 * MAX_ROWS + 1];
+    struct option longs[OPTION_ROWS_MAX + 1];
+    char shorts[1 + 2 * OPTION_ROWS_MAX + 1];
 } GetoptTables;
 
 const char *options_program(CommandBit command)
@@ -76,7 +75,7 @@ static void build_tables(CommandBit command, GetoptTables *ret)
 {
     size_t count = 0;
     size_t used = 0;
-    assert(option_spec_count <= MAX_ROWS);
+    assert(option_spec_count <= OPTION_ROWS_MAX);
     ret->shorts[used++] = ':'; /* tell a missing value from an unknown option */
     for (size_t i = 0; i < option_spec_count; i++) {
         const OptionSpec *spec = &option_specs[i];

@@ -188,7 +188,7 @@ static bool local_seconds(const char *text, const Parts *parts, time_t *ret, Err
 bool timestamp_parse(const char *text, PgTime *ret, Error *err)
 {
     Parts parts;
-    time_t seconds;
+    time_t seconds = 0;
     if (!take_all(text, &parts)) {
         error_set(err, ERROR_USAGE, "invalid time \"%s\"", text);
         return error_detail(err, "A time looks like \"2026-03-01 12:00:00.5+01\"; without a zone "

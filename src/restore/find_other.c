@@ -67,7 +67,9 @@ typedef struct Others {
 static bool stops_at_fork(const Others *others, Lsn fork)
 {
     const FindResult *ret = others->ret;
-    bool before = !ret->last.found || ret->last.lsn < fork;
+    /* A restore point beyond the time may lie in front of the first transaction. */
+    bool before = !ret->last.found || ret->last.lsn < fork ||
+                  ret->last.event.time > others->target->time;
     if (ret->outcome == FIND_BEYOND)
         return before;
     return ret->outcome == FIND_REACHED && before && ret->at.lsn >= fork;
@@ -131,7 +133,7 @@ static bool look_on_all(Others *others, Error *err)
     size_t looked = 0;
     for (size_t i = listing->timeline_count; i > 0 && looked < OTHERS_MAX; i--) {
         Timeline timeline = listing->timelines[i - 1].timeline;
-        Lsn fork;
+        Lsn fork = LSN_INVALID;
         if (timeline == ret->timeline || ret->other_timeline != 0)
             continue;
         if (!read_history(others->archive, timeline, &others->other) ||

@@ -81,6 +81,9 @@ def complete(script, tmp_path):
     (["res"], ["restore"]),
     (["restore", "--"], ["--directory", "--partial", "--sync", "--version", "--help"]),
     (["restore", "--partial", "="], ["auto", "never", "always"]),
+    (["find", "--"], ["--directory", "--time", "--restore-point", "--lsn", "--xid", "--latest", "--exclusive", "--timeline",
+                      "--from", "--before", "--after", "--json", "--version", "--help"]),
+    (["find", "--before", "="], []),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
@@ -90,7 +93,7 @@ def test_completes(complete, words, expected):
 
 def test_all_commands_are_offered(complete):
     assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify",
-                            "restore", "bench", "completion", "help"]
+                            "restore", "find", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

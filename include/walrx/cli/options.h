@@ -146,6 +146,7 @@ typedef struct Options {
 #define MONITOR_ON "on"
 #define MONITOR_OFF "off"
 
+#define OPTION_ROWS_MAX 128 /* more than the table will have */
 extern const OptionSpec option_specs[];
 extern const size_t option_spec_count;
 
