@@ -13,7 +13,7 @@
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const completion_words[] = {"bash", NULL};
 static const char *const help_words[] = {"receive", "slot",    "status", "wait",  "check", "list",
-                                         "verify",  "restore", "find",   "bench", NULL};
+                                         "verify",  "restore", "find",   "stats", "bench", NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
@@ -33,6 +33,8 @@ const CommandSpec command_specs[] = {
      "give a file of an archive to a server: for restore_command", cmd_restore},
     {"find", COMMAND_FIND, true, "", NULL,
      "tell where recovery to a time, restore point, XID or LSN ends", cmd_find},
+    {"stats", COMMAND_STATS, true, "[FROM [TO]]", NULL,
+     "count records, images and transactions, as pg_waldump --stats", cmd_stats},
     {"bench", COMMAND_BENCH, true, "", NULL, "measure how fast a server can replicate to here",
      cmd_bench},
     {"completion", 0, false, "bash", completion_words, "print the completion script for a shell",

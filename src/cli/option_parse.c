@@ -49,6 +49,8 @@ const char *options_program(CommandBit command)
         return "walrx restore";
     case COMMAND_FIND:
         return "walrx find";
+    case COMMAND_STATS:
+        return "walrx stats";
     }
     return "walrx";
 }

@@ -32,6 +32,7 @@
 #define CHECK COMMAND_CHECK
 #define RESTORE COMMAND_RESTORE
 #define FIND COMMAND_FIND
+#define STATS COMMAND_STATS
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -58,7 +59,7 @@ const OptionSpec option_specs[] = {
      .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
      .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
-    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK | FIND,
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK | FIND | STATS,
      MEMBER(directory), .help = "archive directory; without it, the current one"},
     {"time", 0, OPTION_TEXT, GENERAL, "TIME", FIND, MEMBER(target_time),
      .help = "recovery to a time, as in \"2026-03-01 12:00:00.5+01\"; without a zone, a local one"},
@@ -71,7 +72,7 @@ const OptionSpec option_specs[] = {
      .help = "recovery to the end of all WAL there is"},
     {"exclusive", 0, OPTION_FLAG, GENERAL, NULL, FIND, MEMBER(exclusive),
      .help = "stop before what has that very time, XID or LSN, not behind it"},
-    {"timeline", 0, OPTION_TEXT, GENERAL, "N", FIND, MEMBER(target_timeline),
+    {"timeline", 0, OPTION_TEXT, GENERAL, "N", FIND | STATS, MEMBER(target_timeline),
      .help = "along the history of this timeline, or latest"},
     {"from", 0, OPTION_LSN, GENERAL, "LSN", FIND, MEMBER(from),
      .help = "recovery begins here, where the base backup does; without it, anywhere"},
@@ -178,13 +179,15 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | FIND,
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STATS,
      MEMBER(json), .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
+         STATS,
      MEMBER(version), .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
+         STATS,
      MEMBER(help), .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,

@@ -28,6 +28,7 @@ typedef enum CommandBit {
     COMMAND_CHECK = 1 << 8,
     COMMAND_RESTORE = 1 << 9,
     COMMAND_FIND = 1 << 10,
+    COMMAND_STATS = 1 << 11,
 } CommandBit;
 
 typedef enum OptionKind {
