@@ -47,6 +47,10 @@ const char *options_program(CommandBit command)
         return "walrx check";
     case COMMAND_RESTORE:
         return "walrx restore";
+    case COMMAND_PRUNE:
+        return "walrx prune";
+    case COMMAND_BACKUP:
+        return "walrx backup";
     }
     return "walrx";
 }

@@ -20,6 +20,9 @@
  */
 #define MAX_INTERVAL_MS (INT_MAX / MS_PER_SECOND * MS_PER_SECOND)
 
+/* A hundred years. */
+#define MAX_KEEP_MS (UINT64_C(36525) * 24 * 3600 * MS_PER_SECOND)
+
 #define RECEIVE COMMAND_RECEIVE
 #define SLOT COMMAND_SLOT
 #define FRONT COMMAND_FRONT
@@ -30,6 +33,8 @@
 #define WAIT COMMAND_WAIT
 #define CHECK COMMAND_CHECK
 #define RESTORE COMMAND_RESTORE
+#define PRUNE COMMAND_PRUNE
+#define BACKUP COMMAND_BACKUP
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -59,6 +64,20 @@ const OptionSpec option_specs[] = {
      .help = "archive directory; without it, the current one"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RESTORE, MEMBER(directory),
      .help = "archive directory to restore from"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", PRUNE, MEMBER(directory),
+     .help = "archive directory to remove WAL from"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BACKUP, MEMBER(directory),
+     .help = "archive directory whose WAL the backup needs"},
+    {"keep-from", 0, OPTION_TEXT, GENERAL, "POSITION", PRUNE, MEMBER(keep_from),
+     .help = "keep WAL from there on: an LSN, a segment, a backup history file, or the label of a "
+             "registered base backup"},
+    {"keep-time", 0, OPTION_DURATION, GENERAL, "TIME", PRUNE, MEMBER(keep_time_ms), .minimum = 1,
+     .maximum = MAX_KEEP_MS,
+     .help = "keep what it takes to restore every moment of this time, such as 30d"},
+    {"keep-size", 0, OPTION_SIZE, GENERAL, "SIZE", PRUNE, MEMBER(keep_size), .minimum = 1,
+     .maximum = 1024 * 1024 * TERABYTE, .help = "keep the newest WAL up to this size on disk"},
+    {"dry-run", 0, OPTION_FLAG, GENERAL, NULL, PRUNE, MEMBER(dry_run),
+     .help = "print what would be removed, and remove nothing"},
     {"partial", 0, OPTION_CHOICE, GENERAL, "WHEN", RESTORE, MEMBER(partial),
      .choices = partial_choices,
      .help = "the open segment: auto gives it to a recovery, and to a standby once no receiver "
@@ -155,14 +174,16 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS, MEMBER(json),
-     .help = "print the result as one JSON object"},
+    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | PRUNE | BACKUP,
+     MEMBER(json), .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | PRUNE |
+         BACKUP,
      MEMBER(version), .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE, MEMBER(help),
-     .help = "show this text and end"},
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | PRUNE |
+         BACKUP,
+     MEMBER(help), .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
      MEMBER(dbname), .help = "connection string or URI"},

@@ -27,6 +27,8 @@ typedef enum CommandBit {
     COMMAND_WAIT = 1 << 7,
     COMMAND_CHECK = 1 << 8,
     COMMAND_RESTORE = 1 << 9,
+    COMMAND_PRUNE = 1 << 12,
+    COMMAND_BACKUP = 1 << 13,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -128,6 +130,11 @@ typedef struct Options {
     /* restore */
     const char *partial; /* "auto", "never" or "always" */
     bool sync;
+    /* prune; the latter two also receive */
+    const char *keep_from;
+    uint64_t keep_time_ms; /* 0: not given */
+    uint64_t keep_size;    /* 0: not given */
+    bool dry_run;
 } Options;
 
 #define MONITOR_ON "on"
