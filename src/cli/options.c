@@ -154,6 +154,14 @@ const OptionSpec option_specs[] = {
      .help =
          "pause while less than this would stay free on the archive's disk; 0 waits until it is "
          "full (default: two segments)"},
+    {"keep-time", 0, OPTION_DURATION, GENERAL, "TIME", RECEIVE, RELOADABLE, MEMBER(keep_time_ms),
+     .maximum = MAX_KEEP_MS,
+     .help = "remove old WAL that it does not take to restore every moment of this time, such as "
+             "30d; 0 keeps all"},
+    {"keep-size", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE, RELOADABLE, MEMBER(keep_size),
+     .maximum = 1024 * 1024 * TERABYTE,
+     .help = "remove old WAL beyond this size on disk, but for what registered base backups need; "
+             "0 keeps all"},
     {"http", 0, OPTION_TEXT, GENERAL, "[ADDR:]PORT", RECEIVE, IN_FILE, MEMBER(http),
      .help = "serve a page, state, metrics and health there; a port alone: on 127.0.0.1"},
     {"http-token-file", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, IN_FILE, MEMBER(http_token_file),
