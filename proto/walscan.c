@@ -602,6 +602,15 @@ Lsn wal_scan_settled(const WalScanner *scanner)
     return scanner->pending > 0 ? scanner->position - scanner->gathered : scanner->position;
 }
 
+Lsn wal_scan_record_end(const WalScanner *scanner)
+{
+    uint32_t size = scanner->segment_size;
+
+    if (!wal_record_is_switch(&scanner->last_header))
+        return scanner->proven_end;
+    return segment_start(segment_of(scanner->proven_end - 1, size) + 1, size);
+}
+
 void wal_scan_reason(const WalScanner *scanner, char *buffer, size_t capacity)
 {
     char text[LSN_TEXT_SIZE];

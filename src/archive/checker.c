@@ -7,6 +7,8 @@
  */
 #include "walrx/archive/checker.h"
 
+#include "indexer.h"
+
 #include "walrx/os/log.h"
 #include "walrx/proto/walscan.h"
 
@@ -22,6 +24,7 @@ struct Checker {
     const Archive *archive;
     const Ring *ring;
     VerifyMode mode;
+    Indexer *indexer; /* NULL: nobody wants to know what segments hold */
     void (*moved)(void *context);
     void *context;
     pthread_t thread;
@@ -30,6 +33,12 @@ struct Checker {
     Lsn next;         /* the scanner's next byte; beyond what is there when a page is left out */
     uint64_t records; /* of scanners before this one */
     uint64_t right_before; /* records that were right before the latest fault; NO_FAULT: none yet */
+    Timeline timeline;
+    IndexBuilder builder; /* of the segment under way */
+    bool segment_spoilt;  /* not all of its records were seen */
+    bool head_known;      /* a whole record came before the segment */
+    WalCollector collector;
+    uint8_t head[WAL_RECORD_HEAD_SIZE];
     /* any thread */
     _Atomic Lsn position;
     _Atomic Lsn safe;
@@ -97,6 +106,59 @@ static void note_fault(Checker *checker)
         log_line(LOG_WARNING, NULL, "further damage is counted, but not told one by one");
 }
 
+/* What the segments hold ------------------------------------------------------------------------
+ */
+
+static void take_record(void *context, const WalScanner *scanner, const uint8_t *body,
+                        size_t length)
+{
+    Checker *checker = context;
+    index_scanned(&checker->builder, scanner, body, length);
+}
+
+static void begin_segment(Checker *checker, bool spoilt)
+{
+    index_begin(&checker->builder, checker->timeline,
+                segment_of(checker->next, checker->archive->segment_size));
+    checker->segment_spoilt = spoilt;
+    checker->head_known = checker->scanner.first_record != LSN_INVALID;
+}
+
+/* All of the segment before `next` has passed. */
+static void end_segment(Checker *checker)
+{
+    IndexEntry *entry = &checker->builder.entry;
+    Lsn first = segment_start(entry->segno, checker->archive->segment_size) + WAL_PAGE_LONG_HEADER;
+    entry->head_unknown = !checker->head_known && checker->scanner.first_record != first;
+    if (!checker->segment_spoilt)
+        indexer_add(checker->indexer, entry);
+    begin_segment(checker, false);
+}
+
+static void init_scanner(Checker *checker, Lsn start)
+{
+    checker->records += checker->scanner.records;
+    wal_scan_init(&checker->scanner, start, checker->archive->segment_size,
+                  checker->archive->system_identifier);
+    if (checker->indexer != NULL)
+        wal_scan_collect(&checker->scanner, &checker->collector);
+    checker->next = start;
+}
+
+/* How much of what is to be scanned can be in one go: it ends with the segment. */
+static size_t next_length(const Checker *checker, Lsn end)
+{
+    uint32_t size = checker->archive->segment_size;
+    Lsn limit = segment_floor(checker->next, size) + size;
+    size_t run = ring_run(checker->ring, checker->next);
+    if (end > limit)
+        end = limit;
+    return end - checker->next < run ? (size_t)(end - checker->next) : run;
+}
+
+/* Damage and its mending ------------------------------------------------------------------------
+ */
+
 /* Where to begin anew: a page that only does not fit what came before may be right by itself. It is
  * still in the ring, as the position is not beyond its header. */
 static Lsn page_behind_fault(const WalScanner *scanner)
@@ -111,33 +173,35 @@ static Lsn page_behind_fault(const WalScanner *scanner)
 static void go_on(Checker *checker)
 {
     WalScanner *scanner = &checker->scanner;
+    uint32_t size = checker->archive->segment_size;
     if (scanner->fault == WAL_FAULT_RECORD_CRC) {
         wal_scan_pass_record(scanner);
         checker->next = scanner->position;
-        return;
+    } else {
+        init_scanner(checker, page_behind_fault(scanner));
     }
-    Lsn page = page_behind_fault(scanner);
-    checker->records += scanner->records;
-    wal_scan_init(scanner, page, checker->archive->segment_size,
-                  checker->archive->system_identifier);
-    checker->next = page;
+    checker->segment_spoilt = true;
+    if (segment_of(checker->next, size) != checker->builder.entry.segno)
+        begin_segment(checker, segment_offset(checker->next, size) != 0);
 }
 
 /* Scans up to `end`, which is in the ring. The caller is busy. False: a fault ends the stream. */
 static bool scan(Checker *checker, Lsn end)
 {
+    uint32_t size = checker->archive->segment_size;
     while (checker->next < end) {
-        size_t run = ring_run(checker->ring, checker->next);
-        size_t length = end - checker->next < run ? (size_t)(end - checker->next) : run;
-        if (wal_scan_feed(&checker->scanner, ring_at(checker->ring, checker->next), length) ==
+        size_t length = next_length(checker, end);
+        if (wal_scan_feed(&checker->scanner, ring_at(checker->ring, checker->next), length) !=
             WAL_SCAN_RUNNING) {
-            checker->next += length;
+            note_fault(checker);
+            if (checker->mode == VERIFY_STOP)
+                return false;
+            go_on(checker);
             continue;
         }
-        note_fault(checker);
-        if (checker->mode == VERIFY_STOP)
-            return false;
-        go_on(checker);
+        checker->next += length;
+        if (checker->indexer != NULL && segment_offset(checker->next, size) == 0)
+            end_segment(checker);
     }
     return true;
 }
@@ -188,7 +252,7 @@ static void *checker_main(void *argument)
     return NULL;
 }
 
-bool checker_open(const Archive *archive, const Ring *ring, VerifyMode mode,
+bool checker_open(const Archive *archive, const Ring *ring, VerifyMode mode, Indexer *indexer,
                   void (*moved)(void *context), void *context, Checker **ret, Error *err)
 {
     Checker *checker = calloc(1, sizeof(*checker));
@@ -197,6 +261,11 @@ bool checker_open(const Archive *archive, const Ring *ring, VerifyMode mode,
     checker->archive = archive;
     checker->ring = ring;
     checker->mode = mode;
+    checker->indexer = indexer;
+    checker->collector = (WalCollector){.buffer = checker->head,
+                                        .capacity = sizeof(checker->head),
+                                        .visit = take_record,
+                                        .context = checker};
     checker->moved = moved;
     checker->context = context;
     checker->resting = true;
@@ -214,13 +283,12 @@ bool checker_open(const Archive *archive, const Ring *ring, VerifyMode mode,
     return true;
 }
 
-void checker_start(Checker *checker, Lsn lsn)
+void checker_start(Checker *checker, Timeline timeline, Lsn lsn)
 {
     (void)pthread_mutex_lock(&checker->mutex);
-    checker->records += checker->scanner.records;
-    wal_scan_init(&checker->scanner, lsn, checker->archive->segment_size,
-                  checker->archive->system_identifier);
-    checker->next = lsn;
+    init_scanner(checker, lsn);
+    checker->timeline = timeline;
+    begin_segment(checker, false);
     checker->right_before = NO_FAULT;
     atomic_store(&checker->position, lsn);
     atomic_store(&checker->safe, lsn);

@@ -169,6 +169,16 @@ static bool check_copy(const Dir *dir, const char *name, WalCompression form,
     return true;
 }
 
+/* The segment index knows the segment by it, as gzip does it too. */
+static void keep_date(const Archive *archive, const char *raw, const CopyFile *copy)
+{
+    bool exists;
+    int64_t modified;
+    Error unknown;
+    if (file_modified(&archive->dir, raw, &exists, &modified, &unknown) && exists)
+        file_set_modified(copy->dir, copy->fd, modified);
+}
+
 void compress_job_temporary(const char *packed, char buffer[COMPRESS_TEMP_SIZE])
 {
     (void)snprintf(buffer, COMPRESS_TEMP_SIZE, "%s%s", packed, ARCHIVE_TEMP_SUFFIX);
@@ -196,6 +206,8 @@ bool compress_job_write(const Archive *archive, const CompressWay *way, const Co
     compress_job_temporary(packed, temporary);
     bool ok = copy_open(&output.copy, &archive->private, temporary, err) &&
               encode(archive, way, input, &output, ret_crc, err);
+    if (ok && input->raw != NULL)
+        keep_date(archive, input->raw, &output.copy);
     copy_close(&output.copy);
     if (!ok || input->raw == NULL)
         return ok;

@@ -151,8 +151,12 @@ static bool open_parts(Store *store, Error *err)
         return error_set(err, ERROR_MEMORY, "out of memory for a ring of %zu bytes",
                          store->capacity);
     ring_reset(&store->ring, store->memory, store->capacity, 0);
-    if (store->verify != VERIFY_OFF && !checker_open(store->archive, &store->ring, store->verify,
-                                                     checker_moved, store, &store->checker, err))
+    if (store->verify != VERIFY_OFF && store->archive->keep_index &&
+        !indexer_open(store->archive, &store->indexer, err))
+        return false;
+    if (store->verify != VERIFY_OFF &&
+        !checker_open(store->archive, &store->ring, store->verify, store->indexer, checker_moved,
+                      store, &store->checker, err))
         return false;
     int rc = pthread_create(&store->thread, NULL, store_main, store);
     return rc == 0 || error_set_errno(err, ERROR_MEMORY, rc, "could not start the store thread");
@@ -161,6 +165,7 @@ static bool open_parts(Store *store, Error *err)
 static void free_parts(Store *store)
 {
     checker_close(store->checker);
+    indexer_close(store->indexer);
     writer_deinit(&store->writer);
     packing_deinit(&store->packing);
     (void)pthread_cond_destroy(&store->rest);
@@ -217,8 +222,11 @@ void store_start(Store *store, Timeline timeline, Lsn lsn, const PartialTrust *t
     store->durable = flushed;
     store->unneeded = lsn;
     store->released = lsn;
+    if (store->indexer != NULL)
+        indexer_start(store->indexer, lsn);
     if (store->checker != NULL)
-        checker_start(store->checker, lsn);
+        checker_start(store->checker, timeline, lsn);
+    store->named = lsn;
     atomic_store(&store->flushed, flushed);
     atomic_store(&store->flush_goal, LSN_INVALID);
     atomic_store(&store->write_goal, LSN_INVALID);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "indexer.h"
 #include "packing.h"
 
 #include "walrx/archive/room.h"
@@ -26,6 +27,7 @@ struct Store {
     bool lazy_allowed; /* compression, and room for two whole segments */
     VerifyMode verify;
     Checker *checker; /* NULL with VERIFY_OFF */
+    Indexer *indexer; /* NULL unless there is a checker and the archive keeps an index */
     pthread_t thread;
     /* shared without a lock */
     Ring ring;
@@ -50,6 +52,7 @@ struct Store {
     Lsn durable;   /* all below is on the disk; flushed is behind it where it waits for the check */
     Lsn unneeded;  /* all below may leave the ring as far as the writer and the workers go */
     Lsn released;  /* all below has left it */
+    Lsn named;     /* the indexer knows that all segments below have their names */
     uint64_t sync_ns; /* how long the latest sync took */
     /* under the mutex */
     pthread_mutex_t mutex;

@@ -27,10 +27,21 @@ static Lsn earlier(Lsn a, Lsn b)
     return a < b ? a : b;
 }
 
+/* What is durable up to a segment's end has its name. */
+static void tell_names(Store *store)
+{
+    Lsn named = segment_floor(store->durable, store->archive->segment_size);
+    if (store->indexer == NULL || named <= store->named)
+        return;
+    store->named = named;
+    indexer_named(store->indexer, named);
+}
+
 void store_advance_flush(Store *store, Lsn lsn)
 {
     if (lsn > store->durable)
         store->durable = lsn;
+    tell_names(store);
     Lsn flushed = store->durable;
     if (store->verify == VERIFY_STOP) {
         checker_reach(store->checker, earlier(lsn, ring_published(&store->ring)));

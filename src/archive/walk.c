@@ -39,16 +39,6 @@ typedef struct Walk {
     uint8_t head[WAL_RECORD_HEAD_SIZE];
 } Walk;
 
-/* A segment switch takes the rest of its segment (XLogDecodeNextRecord, xlogreader.c). */
-static Lsn end_of_record(const Walk *walk)
-{
-    const WalScanner *scanner = &walk->scanner;
-    uint32_t size = walk->archive->segment_size;
-    if (!wal_record_is_switch(&scanner->last_header))
-        return scanner->proven_end;
-    return segment_start(segment_of(scanner->proven_end - 1, size) + 1, size);
-}
-
 static void take_record(void *context, const WalScanner *scanner, const uint8_t *body,
                         size_t length)
 {
@@ -63,7 +53,7 @@ static void take_record(void *context, const WalScanner *scanner, const uint8_t 
     }
     bool wanted = visit->wants != NULL && visit->wants(&scanner->last_header);
     record->lsn = scanner->last_record;
-    record->end = end_of_record(walk);
+    record->end = wal_scan_record_end(scanner);
     record->header = &scanner->last_header;
     record->body = wanted ? body : NULL;
     record->length = wanted ? length : 0;

@@ -13,8 +13,9 @@
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const backup_words[] = {"register", "list", "remove", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot",    "status", "wait",   "check", "list",
-                                         "verify",  "restore", "prune",  "backup", "bench", NULL};
+static const char *const help_words[] = {"receive", "slot",   "status",  "wait", "check",
+                                         "list",    "verify", "restore", "find", "stats",
+                                         "backup",  "prune",  "bench",   NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
@@ -32,6 +33,10 @@ const CommandSpec command_specs[] = {
      cmd_verify},
     {"restore", COMMAND_RESTORE, true, "FILE TARGET", NULL,
      "give a file of an archive to a server: for restore_command", cmd_restore},
+    {"find", COMMAND_FIND, true, "", NULL,
+     "tell where recovery to a time, restore point, XID or LSN ends", cmd_find},
+    {"stats", COMMAND_STATS, true, "[FROM [TO]]", NULL,
+     "count records, images and transactions, as pg_waldump --stats", cmd_stats},
     {"backup", COMMAND_BACKUP, true, "register LABEL BACKUP | list | remove LABEL", backup_words,
      "name the base backups whose WAL an archive keeps", cmd_backup},
     {"prune", COMMAND_PRUNE, true, "", NULL, "remove the oldest WAL of an archive", cmd_prune},

@@ -29,6 +29,8 @@ int cmd_status(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
+int cmd_find(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 int cmd_prune(int argc, char **argv);
 int cmd_backup(int argc, char **argv);
 int cmd_completion(int argc, char **argv);

@@ -27,7 +27,7 @@ typedef struct Parsing {
     unsigned line;
     CommandBit command;
     Options *options;
-    uint64_t seen; /* bit per row of the table */
+    bool seen[OPTION_ROWS_MAX]; /* by row of the table */
     ConfigFile *file;
     size_t capacity; /* of file->values */
     bool failed;
@@ -131,10 +131,10 @@ static bool take_pair(Parsing *parsing, const char *section, const char *name, c
         return error_set(err, ERROR_USAGE, "unrecognized option \"%s\"", name);
     if (!spec->in_file)
         return error_set(err, ERROR_USAGE, "option \"%s\" belongs on the command line only", name);
-    uint64_t bit = UINT64_C(1) << (spec - option_specs);
-    if ((parsing->seen & bit) != 0)
+    bool *seen = &parsing->seen[spec - option_specs];
+    if (*seen)
         return error_set(err, ERROR_USAGE, "option \"%s\" is given a second time", name);
-    parsing->seen |= bit;
+    *seen = true;
     if (spec->offset == offsetof(Options, dbname) || spec->offset == offsetof(Options, monitor))
         parsing->file->holds_secret |= has_secret(value);
     return option_store(spec, keep_value(parsing, value), parsing->options, err);
@@ -175,7 +175,7 @@ bool config_file_parse(const char *name, const char *text, size_t length, Comman
 {
     ConfigFile file = {.values = NULL};
     *ret = file;
-    assert(option_spec_count <= 64);
+    assert(option_spec_count <= OPTION_ROWS_MAX);
     if (length > CONFIG_FILE_MAX_BYTES)
         return error_set(err, ERROR_USAGE, "file \"%s\" is too large for a file of options", name);
     if (length > 0 && memchr(text, '\0', length) != NULL)

@@ -27,9 +27,11 @@ static const char *const group_titles[OPTION_GROUP_COUNT] = {
 static const char *format_label(const OptionSpec *spec, char buffer[LABEL_SIZE])
 {
     char letter[] = {'-', spec->short_name, ',', '\0'};
-    (void)snprintf(buffer, LABEL_SIZE, "  %-3s --%s%s%s", spec->short_name != '\0' ? letter : "",
-                   spec->name, spec->value_name != NULL ? "=" : "",
-                   spec->value_name != NULL ? spec->value_name : "");
+    bool optional = spec->without_value != NULL;
+    (void)snprintf(buffer, LABEL_SIZE, "  %-3s --%s%s%s%s%s",
+                   spec->short_name != '\0' ? letter : "", spec->name, optional ? "[" : "",
+                   spec->value_name != NULL ? "=" : "",
+                   spec->value_name != NULL ? spec->value_name : "", optional ? "]" : "");
     return buffer;
 }
 

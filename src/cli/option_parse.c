@@ -6,6 +6,7 @@
  */
 #include "walrx/cli/option_parse.h"
 
+#include "target_options.h"
 #include "walrx/cli/option_value.h"
 #include "walrx/observe/http_address.h"
 #include "walrx/proto/command.h"
@@ -17,11 +18,10 @@
 #include <string.h>
 
 #define ROW_BASE 256 /* above every short option */
-#define MAX_ROWS 128
 
 typedef struct GetoptTables {
-    struct option longs[MAX_ROWS + 1];
-    char shorts[1 + 2 * MAX_ROWS + 1];
+    struct option longs[OPTION_ROWS_MAX + 1];
+    char shorts[1 + 2 * OPTION_ROWS_MAX + 1];
 } GetoptTables;
 
 const char *options_program(CommandBit command)
@@ -47,6 +47,10 @@ const char *options_program(CommandBit command)
         return "walrx check";
     case COMMAND_RESTORE:
         return "walrx restore";
+    case COMMAND_FIND:
+        return "walrx find";
+    case COMMAND_STATS:
+        return "walrx stats";
     case COMMAND_PRUNE:
         return "walrx prune";
     case COMMAND_BACKUP:
@@ -75,7 +79,7 @@ static void build_tables(CommandBit command, GetoptTables *ret)
 {
     size_t count = 0;
     size_t used = 0;
-    assert(option_spec_count <= MAX_ROWS);
+    assert(option_spec_count <= OPTION_ROWS_MAX);
     ret->shorts[used++] = ':'; /* tell a missing value from an unknown option */
     for (size_t i = 0; i < option_spec_count; i++) {
         const OptionSpec *spec = &option_specs[i];
@@ -84,7 +88,9 @@ static void build_tables(CommandBit command, GetoptTables *ret)
             continue;
         ret->longs[count++] = (struct option){
             .name = spec->name,
-            .has_arg = has_value ? required_argument : no_argument,
+            .has_arg = !has_value                    ? no_argument
+                       : spec->without_value != NULL ? optional_argument
+                                                     : required_argument,
             .val = ROW_BASE + (int)i,
         };
         /* '?' cannot be told from getopt's error value, so it arrives as an unknown option. */
@@ -155,7 +161,8 @@ static bool take_option(CommandBit command, const OptionSpec *spec, Options *opt
 {
     if (comes_too_late(command, spec))
         return options_refuse(command, err, "option --%s must be the first", spec->name);
-    if (option_store(spec, spec->kind == OPTION_FLAG ? "on" : optarg, options, err))
+    const char *value = optarg != NULL ? optarg : spec->without_value;
+    if (option_store(spec, spec->kind == OPTION_FLAG ? "on" : value, options, err))
         return true;
     /* pg_receivewal gives neither for a wrong value. */
     if (command == COMMAND_FRONT)
@@ -253,6 +260,8 @@ bool options_check(CommandBit command, const Options *options, Error *err)
     if (command == COMMAND_WAIT)
         return options->lsn != LSN_INVALID ||
                options_refuse(command, err, "no position to wait for specified using --lsn");
+    if (command == COMMAND_FIND)
+        return target_check(command, options, err);
     if (command == COMMAND_VERIFY || command == COMMAND_RESTORE)
         return options->directory != NULL ||
                options_refuse(command, err, "no archive directory specified");

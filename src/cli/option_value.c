@@ -267,7 +267,8 @@ const char *option_format(const OptionSpec *spec, const Options *options,
     case OPTION_LIMITS:
         break;
     case OPTION_NUMBER:
-        (void)snprintf(buffer, OPTION_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)value);
+        if (*(const uint64_t *)value >= spec->minimum) /* below: stands for not given */
+            (void)snprintf(buffer, OPTION_TEXT_SIZE, "%" PRIu64, *(const uint64_t *)value);
         break;
     case OPTION_TEXT:
     case OPTION_CHOICE:

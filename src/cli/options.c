@@ -6,6 +6,7 @@
  */
 #include "walrx/cli/options.h"
 
+#include "walrx/restore/find.h"
 #include "walrx/stream/receiver.h"
 
 #include <limits.h>
@@ -33,12 +34,15 @@
 #define WAIT COMMAND_WAIT
 #define CHECK COMMAND_CHECK
 #define RESTORE COMMAND_RESTORE
+#define FIND COMMAND_FIND
+#define STATS COMMAND_STATS
 #define PRUNE COMMAND_PRUNE
 #define BACKUP COMMAND_BACKUP
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
 #define MEMBER(name) .offset = offsetof(Options, name)
+#define AROUND "5"
 #define IN_FILE .in_file = true
 #define RELOADABLE .in_file = true, .reloadable = true
 
@@ -60,8 +64,28 @@ const OptionSpec option_specs[] = {
      .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
      .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
-    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK, MEMBER(directory),
-     .help = "archive directory; without it, the current one"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK | FIND | STATS,
+     MEMBER(directory), .help = "archive directory; without it, the current one"},
+    {"time", 0, OPTION_TEXT, GENERAL, "TIME", FIND, MEMBER(target_time),
+     .help = "recovery to a time, as in \"2026-03-01 12:00:00.5+01\"; without a zone, a local one"},
+    {"restore-point", 0, OPTION_TEXT, GENERAL, "NAME", FIND, MEMBER(target_point),
+     .help = "recovery to a restore point, the first of that name"},
+    {"lsn", 0, OPTION_LSN, GENERAL, "LSN", FIND, MEMBER(lsn), .help = "recovery to a position"},
+    {"xid", 0, OPTION_NUMBER, GENERAL, "XID", FIND, MEMBER(target_xid), .minimum = 1,
+     .maximum = UINT64_MAX, .help = "recovery to the end of a transaction"},
+    {"latest", 0, OPTION_FLAG, GENERAL, NULL, FIND, MEMBER(target_latest),
+     .help = "recovery to the end of all WAL there is"},
+    {"exclusive", 0, OPTION_FLAG, GENERAL, NULL, FIND, MEMBER(exclusive),
+     .help = "stop before what has that very time, XID or LSN, not behind it"},
+    {"timeline", 0, OPTION_TEXT, GENERAL, "N", FIND | STATS, MEMBER(target_timeline),
+     .help = "along the history of this timeline, or latest"},
+    {"from", 0, OPTION_LSN, GENERAL, "LSN", FIND, MEMBER(from),
+     .help = "recovery begins here, where the base backup does; without it, anywhere"},
+    {"before", 0, OPTION_NUMBER, GENERAL, "N", FIND, MEMBER(before), .minimum = 1,
+     .maximum = FIND_AROUND_MAX, .without_value = AROUND,
+     .help = "show the N transactions before, 5 without a number"},
+    {"after", 0, OPTION_NUMBER, GENERAL, "N", FIND, MEMBER(after), .minimum = 1,
+     .maximum = FIND_AROUND_MAX, .without_value = AROUND, .help = "show the N transactions after"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RESTORE, MEMBER(directory),
      .help = "archive directory to restore from"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", PRUNE, MEMBER(directory),
@@ -182,15 +206,16 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | PRUNE | BACKUP,
-     MEMBER(json), .help = "print the result as one JSON object"},
+    {"json", 0, OPTION_FLAG, GENERAL, NULL,
+     BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STATS | PRUNE | BACKUP, MEMBER(json),
+     .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | PRUNE |
-         BACKUP,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
+         STATS,
      MEMBER(version), .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | PRUNE |
-         BACKUP,
+     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
+         STATS,
      MEMBER(help), .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
@@ -234,6 +259,7 @@ void options_init(Options *options)
         .interval_ms = MS_PER_SECOND,
         .lsn = LSN_INVALID,
         .partial = partial_choices[0],
+        .target_timeline = "latest",
     };
 }
 

@@ -41,6 +41,7 @@ static bool receiver_open(Receiver *receiver, Error *err)
                       &receiver->archive, err))
         return false;
     receiver->archive.metrics = &options->telemetry->archive;
+    receiver->archive.keep_index = true;
     note_session(receiver);
     note_state(receiver, RECEIVER_STARTING);
     return true;

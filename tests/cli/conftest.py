@@ -10,8 +10,8 @@ import pytest
 
 TREE = Path(__file__).resolve().parents[2]
 # Those with options.
-COMMANDS = ("receive", "slot", "status", "check", "wait", "list", "verify", "restore", "prune", "backup",
-            "bench")
+COMMANDS = ("receive", "slot", "status", "check", "wait", "list", "verify", "restore", "find", "stats", "backup",
+            "prune", "bench")
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def options(walrx):
     def read(command):
         found = {}
         for line in walrx(command, "--help").stdout.splitlines():
-            match = re.match(r"  (?:(-.), |    )(--[a-z-]+)(=\S+)?(?:  |$)", line)
+            match = re.match(r"  (?:(-.), |    )(--[a-z-]+)(=\S+|\[=\S+\])?(?:  |$)", line)
             if match:
                 found[match[2]] = (match[1], match[3] is not None)
         assert "--help" in found and "--version" in found

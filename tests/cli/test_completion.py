@@ -75,12 +75,17 @@ def complete(script, tmp_path):
     (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
     (["bench", "--sink", "="], ["null", "disk"]),
     (["bench", "--slot"], []),
-    (["sta"], ["status"]),
+    (["statu"], ["status"]),
+    (["sta"], ["status", "stats"]),
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["res"], ["restore"]),
     (["restore", "--"], ["--directory", "--partial", "--sync", "--version", "--help"]),
     (["restore", "--partial", "="], ["auto", "never", "always"]),
+    (["find", "--"], ["--directory", "--time", "--restore-point", "--lsn", "--xid", "--latest", "--exclusive", "--timeline",
+                      "--from", "--before", "--after", "--json", "--version", "--help"]),
+    (["find", "--before", "="], []),
+    (["stats", "--"], ["--directory", "--timeline", "--json", "--version", "--help"]),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
@@ -90,7 +95,7 @@ def test_completes(complete, words, expected):
 
 def test_all_commands_are_offered(complete):
     assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify",
-                            "restore", "bench", "completion", "help"]
+                            "restore", "find", "stats", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

@@ -16,7 +16,7 @@ def described(page):
     """{long option: (short option or None, does it take a value)} of the entries of a manual's lists."""
     found = {}
     for line in (MAN / page).read_text().splitlines():
-        match = re.match(r"\.It (?:Fl (\S+) , )?Fl -([a-z-]+)( Ns = Ns .*)?$", line)
+        match = re.match(r"\.It (?:Fl (\S+) , )?Fl -([a-z-]+)( Ns (?:= Ns|Op Ns =) .*)?$", line)
         if match:
             assert "--" + match[2] not in found, f"{page} describes --{match[2]} twice"
             short = "-" + match[1].removesuffix("\\&") if match[1] else None

@@ -5,6 +5,7 @@
 #include "scenario.h"
 
 #include "fake_files.h"
+#include "index_internal.h"
 #include "scratch.h"
 
 #include "../unit/proto/walmaker.h"
@@ -47,6 +48,7 @@ static Store *open_store;
 static Lsn highest_flush;
 static bool history_promised;
 static ScenarioPace pace;
+static uint64_t index_known;
 
 void scenario_pace(ScenarioPace wanted)
 {
@@ -215,6 +217,7 @@ bool scenario_run(const char *path, Error *err)
     Run run = {.store = NULL};
     if (!archive_open(path, true, fake_files_table(), &run.archive, err))
         return false;
+    run.archive.keep_index = true;
     bool ok = bell_open(&run.bell, err);
     if (ok) {
         ok =
@@ -323,6 +326,62 @@ static void check_bytes(const Check *check, Lsn upto)
     }
 }
 
+typedef struct IndexCheck {
+    const Check *check;
+    const Archive *archive;
+    const Branch *branch;
+    IndexFile file;
+    IndexEntry found;
+} IndexCheck;
+
+/* Is what the index says of a segment what the WAL says? */
+static bool compare_entry(void *context, const IndexEntry *entry)
+{
+    IndexCheck *check = context;
+    if (!branch_find(check->branch, entry->segno)->partial &&
+        index_find(&check->file, check->archive, check->branch, 1, entry->segno, &check->found)) {
+        check->found.modified = entry->modified;
+        if (memcmp(&check->found, entry, sizeof(*entry)) != 0)
+            fail_msg("%s: the index is wrong about segment %llX", check->check->what,
+                     (unsigned long long)entry->segno);
+        index_known++;
+    }
+    return true;
+}
+
+static void check_index(const Check *check)
+{
+    Archive archive;
+    Archive without_index;
+    Listing listing;
+    Branch branch;
+    IndexUse use;
+    bool loaded;
+    Error error;
+    if (!archive_open_to_read(check->path, file_table_kernel(), &archive, &loaded, &error))
+        fail_msg("%s: %s", check->what, error.message);
+    without_index = archive;
+    without_index.private.fd = -1;
+    if (!listing_make(&archive, archive.bound, loaded, &listing, &error))
+        fail_msg("%s: %s", check->what, error.message);
+    if (listing.timeline_count > 0 && scratch_count(check->path, ".walrx/index") > 0) {
+        IndexCheck index = {.check = check, .archive = &archive, .branch = &branch};
+        if (!branch_make(&archive, &listing, 1, &branch, &error) ||
+            !index_visit(&without_index, &branch, 0, UINT64_MAX, compare_entry, &index, &use,
+                         &error))
+            fail_msg("%s: %s", check->what, error.message);
+        index_file_free(&index.file);
+        branch_free(&branch);
+    }
+    listing_free(&listing);
+    archive_close(&archive);
+}
+
+uint64_t scenario_index_known(void)
+{
+    return index_known;
+}
+
 void scenario_check(const char *path, uint64_t mark, const char *what)
 {
     Check check = {.path = path, .what = what};
@@ -332,6 +391,7 @@ void scenario_check(const char *path, uint64_t mark, const char *what)
     dir_close(&check.dir);
     check_no_hole(&check);
     check_bytes(&check, mark / 2);
+    check_index(&check);
     if (mark % 2 != 0 && !check.history)
         fail_msg("%s: the history file is missing", what);
     for (size_t at = 0; at < 4; at++)
@@ -354,7 +414,8 @@ void scenario_check_complete(const char *path, const char *what)
     }
     if (!scratch_exists(path, "000000010000000000000008.partial"))
         fail_msg("%s: the open segment is missing", what);
-    /* Identity, lock, and a spare segment whose removal failed. */
-    if (scratch_count(path, ".walrx") != (scratch_exists(path, ".walrx/spare.tmp") ? 3 : 2))
+    /* Identity, lock, a spare segment whose removal failed, an index unless that failed too. */
+    if (scratch_count(path, ".walrx") != 2U + (scratch_exists(path, ".walrx/spare.tmp") ? 1 : 0) +
+                                             (scratch_exists(path, ".walrx/index") ? 1 : 0))
         fail_msg("%s: .walrx holds %zu files", what, scratch_count(path, ".walrx"));
 }

@@ -37,3 +37,6 @@ void scenario_forget(void);
 void scenario_check(const char *path, uint64_t mark, const char *what);
 /* The same after a run that succeeded: everything is there, and nothing is left over. */
 void scenario_check_complete(const char *path, const char *what);
+
+/* How many segments the index knew in all these checks. */
+uint64_t scenario_index_known(void);

@@ -155,6 +155,13 @@ static void every_allocation_may_fail(void **state)
     assert_true(nth > 10);
 }
 
+/* Not to be blind: the index was there to be compared. */
+static void the_index_was_compared(void **state)
+{
+    (void)state;
+    assert_true(scenario_index_known() > 100);
+}
+
 static int prepare(void **state)
 {
     (void)state;
@@ -191,6 +198,7 @@ int main(void)
         CASES(every_interrupted_call_is_made_again),
         CASES(every_short_transfer_is_continued),
         CASES(every_allocation_may_fail),
+        cmocka_unit_test(the_index_was_compared),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
 }

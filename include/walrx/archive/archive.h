@@ -29,7 +29,8 @@ typedef struct Archive {
     uint64_t system_identifier; /* the rest once bound */
     uint32_t segment_size;
     uint64_t
-        min_free; /* bytes that stay free on its filesystem: the store pauses before (room.h) */
+        min_free;    /* bytes that stay free on its filesystem: the store pauses before (room.h) */
+    bool keep_index; /* the store adds what it receives and checks to the segment index */
     ArchiveMetrics *metrics; /* NULL: nobody looks; borrowed, set before threads use the archive */
 } Archive;
 

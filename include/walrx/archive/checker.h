@@ -30,14 +30,16 @@ typedef struct CheckCounts {
 } CheckCounts;
 
 typedef struct Checker Checker;
+struct Indexer;
 
-/* `moved` is called by the checking thread when checker_position moved or a fault must end the
- * stream. `ring` outlives the checker. */
+/* `indexer`: gets what each segment holds; NULL: nobody wants to know. `moved` is called by the
+ * checking thread when checker_position moved or a fault must end the stream. `ring` outlives the
+ * checker. */
 bool checker_open(const Archive *archive, const Ring *ring, VerifyMode mode,
-                  void (*moved)(void *context), void *context, Checker **ret,
-                  Error *err) MUST_CHECK;
+                  struct Indexer *indexer, void (*moved)(void *context), void *context,
+                  Checker **ret, Error *err) MUST_CHECK;
 /* Begins at a segment's start, after checker_open or checker_rest. */
-void checker_start(Checker *checker, Lsn lsn);
+void checker_start(Checker *checker, Timeline timeline, Lsn lsn);
 /* On return nothing reads the ring any more, until checker_start. */
 void checker_rest(Checker *checker);
 /* A full extent is in the ring. */

@@ -66,9 +66,14 @@ typedef struct IndexEntry {
 /* Building: feed records in order, take the entry at the segment's end. */
 typedef struct IndexBuilder {
     IndexEntry entry;
+    uint16_t magic; /* of the latest page, */
+    int major;      /* and what that means */
 } IndexBuilder;
 void index_begin(IndexBuilder *builder, Timeline timeline, SegNo segno);
 void index_record(IndexBuilder *builder, const WalkRecord *record);
+/* The same, as a scanner with a collector tells its records (WalRecordVisit). */
+void index_scanned(IndexBuilder *builder, const WalScanner *scanner, const uint8_t *body,
+                   size_t length);
 /* Which bodies index_record wants to see. */
 bool index_wants(const WalRecordHeader *header);
 

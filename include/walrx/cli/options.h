@@ -27,6 +27,8 @@ typedef enum CommandBit {
     COMMAND_WAIT = 1 << 7,
     COMMAND_CHECK = 1 << 8,
     COMMAND_RESTORE = 1 << 9,
+    COMMAND_FIND = 1 << 10,
+    COMMAND_STATS = 1 << 11,
     COMMAND_PRUNE = 1 << 12,
     COMMAND_BACKUP = 1 << 13,
 } CommandBit;
@@ -68,6 +70,7 @@ typedef struct OptionSpec {
     uint64_t minimum;
     uint64_t maximum;
     const char *const *choices; /* NULL-terminated */
+    const char *without_value;  /* taken where only the name is given; NULL: that is a mistake */
     const char *help;
 } OptionSpec;
 
@@ -130,6 +133,16 @@ typedef struct Options {
     /* restore */
     const char *partial; /* "auto", "never" or "always" */
     bool sync;
+    /* targets of a recovery; lsn and from above, too */
+    const char *target_time;
+    const char *target_point;
+    uint64_t target_xid; /* 0: not given */
+    bool target_latest;
+    bool exclusive;
+    const char *target_timeline; /* a number or "latest" */
+    /* find */
+    uint64_t before;
+    uint64_t after;
     /* prune; the latter two also receive */
     const char *keep_from;
     uint64_t keep_time_ms; /* 0: not given */
@@ -140,6 +153,7 @@ typedef struct Options {
 #define MONITOR_ON "on"
 #define MONITOR_OFF "off"
 
+#define OPTION_ROWS_MAX 128 /* more than the table will have */
 extern const OptionSpec option_specs[];
 extern const size_t option_spec_count;
 

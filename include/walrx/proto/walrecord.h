@@ -66,6 +66,12 @@ bool wal_record_may_be_event(const WalRecordHeader *header);
 bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t available,
                       int major, WalEvent *ret, Error *err) MUST_CHECK;
 
+/* A commit or abort, not of a prepared transaction, without headers in front of its data, as nearly
+ * all are: quicker than wal_record_event, which tells the same. Its XID is the header's. False: it
+ * is something else, or a part is missing. */
+bool wal_record_plain_end(const WalRecordHeader *header, const uint8_t *body, size_t available,
+                          bool *ret_commit, PgTime *ret_time);
+
 /* No shorter record holds a full page image. */
 #define WAL_RECORD_IMAGE_MIN 49
 

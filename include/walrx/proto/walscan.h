@@ -135,6 +135,10 @@ Lsn wal_scan_open_record(const WalScanner *scanner);
  * yet, else `position`. (What a record that began before the scan holds cannot be known.) */
 Lsn wal_scan_settled(const WalScanner *scanner);
 
+/* Where recovery is behind the newest proven record: a switch takes the rest of its segment
+ * (XLogDecodeNextRecord, xlogreader.c). */
+Lsn wal_scan_record_end(const WalScanner *scanner);
+
 /* What is wrong, or missing, at fault_lsn: with END or DAMAGED. */
 void wal_scan_reason(const WalScanner *scanner, char *buffer, size_t capacity);
 

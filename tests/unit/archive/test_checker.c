@@ -45,9 +45,9 @@ static void open_checker(VerifyMode mode)
     memcpy(wal, fixture_wal(FIXTURE_START), sizeof(wal));
     ring_reset(&ring, memory, CAPACITY, FIXTURE_START);
     atomic_store(&moves, 0);
-    assert_true(
-        checker_open(&fixture.archive, &ring, mode, count_move, NULL, &checker, &fixture.error));
-    checker_start(checker, FIXTURE_START);
+    assert_true(checker_open(&fixture.archive, &ring, mode, NULL, count_move, NULL, &checker,
+                             &fixture.error));
+    checker_start(checker, 1, FIXTURE_START);
 }
 
 static int close_checker(void **state)
@@ -395,7 +395,7 @@ static void it_starts_again_at_an_earlier_segment(void **state)
         checker_rest(checker);
         expect(run * (fixture_records(FIXTURE_START, end) - 1), run, record);
         ring_reset(&ring, memory, CAPACITY, FIXTURE_START);
-        checker_start(checker, FIXTURE_START);
+        checker_start(checker, 1, FIXTURE_START);
         assert_true(checker_position(checker) == FIXTURE_START);
     }
 }
