@@ -129,6 +129,28 @@ bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret
     return true;
 }
 
+bool archive_open_to_change(const char *path, const FileTable *files, Archive *ret, Error *err)
+{
+    Archive archive;
+    bool loaded;
+    if (!archive_open_to_read(path, files, &archive, &loaded, err))
+        return false;
+    archive.dir.sync = true;
+    archive.private.sync = true;
+    bool ok = archive.private.fd >= 0 || !archive.bound ||
+              dir_open_inside(&archive.dir, ARCHIVE_PRIVATE_DIR, true, &archive.private, NULL, err);
+    if (!ok) {
+        archive_close(&archive);
+        return false;
+    }
+    if (archive.private.fd >= 0) {
+        (void)dir_is_own(&archive.private); /* the group may read where the receiver let it */
+        archive.dir.file_mode = archive.private.file_mode;
+    }
+    *ret = archive;
+    return true;
+}
+
 void archive_close(Archive *archive)
 {
     dirlock_release(&archive->private, &archive->lock);

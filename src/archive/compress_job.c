@@ -11,11 +11,13 @@
 #include "compress_job.h"
 
 #include "copy_file.h"
+#include "pruned.h"
 
 #include "walrx/archive/segment_file.h"
 #include "walrx/os/durable.h"
 #include "walrx/proto/crc32c.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,11 +238,39 @@ static bool publish_copy(const Archive *archive, const CompressWay *way, const C
     return durable_remove(&archive->private, temporary, err);
 }
 
+/* Retention took the segment away meanwhile: its copy must not stay behind as a file before the
+ * oldest WAL. */
+static bool is_pruned(const Archive *archive, const CompressInput *input)
+{
+    bool exists;
+    uint64_t size;
+    Error ignored;
+    return file_status(&archive->dir, input->raw, &exists, &size, &ignored) && !exists &&
+           pruned_covers(archive, input->raw);
+}
+
+static bool remove_raw(const Archive *archive, const CompressInput *input, const char *packed,
+                       Error *err)
+{
+    bool existed;
+    if (!file_remove(&archive->dir, input->raw, &existed, err))
+        return false;
+    if (!existed && pruned_covers(archive, input->raw) &&
+        !file_remove(&archive->dir, packed, &existed, err))
+        return false;
+    return durable_directory(&archive->dir, err);
+}
+
 bool compress_job_run(const Archive *archive, const CompressWay *way, const CompressInput *input,
                       const char *packed, Error *err)
 {
     uint32_t crc = 0;
-    return compress_job_write(archive, way, input, packed, &crc, err) &&
-           publish_copy(archive, way, input, packed, crc, err) &&
-           durable_remove(&archive->dir, input->raw, err);
+    if (compress_job_write(archive, way, input, packed, &crc, err) &&
+        publish_copy(archive, way, input, packed, crc, err) &&
+        remove_raw(archive, input, packed, err))
+        return true;
+    if (err->os_errno != ENOENT || !is_pruned(archive, input))
+        return false;
+    compress_job_discard(archive, packed);
+    return true;
 }

@@ -216,22 +216,31 @@ void listing_unreadable(Listing *listing, const Error *why)
         listing->unreadable = *why;
 }
 
-bool listing_make(const Archive *archive, bool known, bool loaded, Listing *ret, Error *err)
+bool listing_survey(const Archive *archive, bool known, FileList *files, Listing *ret,
+                    Branch *ret_branch, Error *err)
 {
-    FileList files = {.items = NULL};
-    Branch branch = {.spans = NULL};
-    *ret = (Listing){.known = known, .loaded = loaded};
+    *files = (FileList){.items = NULL};
+    *ret_branch = (Branch){.spans = NULL};
+    *ret = (Listing){.known = known};
     if (known) {
         ret->system_identifier = archive->system_identifier;
         ret->segment_size = archive->segment_size;
     }
-    Pass pass = {.archive = archive, .listing = ret, .files = &files, .ok = true, .err = err};
-    bool ok = dir_visit(&archive->dir, take_name, &pass, err) && pass.ok &&
+    Pass pass = {.archive = archive, .listing = ret, .files = files, .ok = true, .err = err};
+    return dir_visit(&archive->dir, take_name, &pass, err) && pass.ok &&
+           (!known || (listing_ranges(archive, files, ret, err) &&
+                       listing_branches(archive, ret, ret_branch, err)));
+}
+
+bool listing_make(const Archive *archive, bool known, bool loaded, Listing *ret, Error *err)
+{
+    FileList files;
+    Branch branch;
+    bool ok = listing_survey(archive, known, &files, ret, &branch, err) &&
               count_private(archive, ret, err);
+    ret->loaded = loaded;
     if (ok && known)
-        ok = listing_ranges(archive, &files, ret, err) &&
-             listing_branches(archive, ret, &branch, err) &&
-             listing_commits(archive, &branch, ret, err);
+        ok = listing_commits(archive, &branch, ret, err);
     branch_free(&branch);
     free(files.items);
     return ok;

@@ -30,6 +30,11 @@ void file_list_sort(FileList *list);
 bool listing_look_again(const Archive *archive, FileList *files, Timeline timeline, SegNo segno,
                         bool *ret_found, Error *err) MUST_CHECK;
 
+/* All of a listing that names, sizes and history files tell. The caller frees files->items, the
+ * branch and the listing, also after failure. */
+bool listing_survey(const Archive *archive, bool known, FileList *files, Listing *ret,
+                    Branch *ret_branch, Error *err) MUST_CHECK;
+
 /* Timelines, ranges, open segments, totals. */
 bool listing_ranges(const Archive *archive, FileList *files, Listing *listing,
                     Error *err) MUST_CHECK;

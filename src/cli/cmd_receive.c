@@ -13,6 +13,7 @@
 #include "walrx/cli/option_value.h"
 #include "walrx/cli/options_load.h"
 #include "walrx/observe/observer.h"
+#include "walrx/observe/retention.h"
 #include "walrx/os/wakeup.h"
 #include "walrx/stream/receiver.h"
 #include "walrx/stream/slot.h"
@@ -28,6 +29,7 @@ typedef struct Reload {
     int argc;
     char **argv;
     const Options *running;
+    Retention *retention;
 } Reload;
 
 ConnectOptions connect_options_from(CommandBit command, const Options *options)
@@ -70,6 +72,11 @@ static ReceiverTunables tunables_from(const Options *options)
         .synchronous = options->synchronous,
         .report_apply = options->report_apply,
     };
+}
+
+static RetentionKeep keep_from(const Options *options)
+{
+    return (RetentionKeep){.time_ms = options->keep_time_ms, .size = options->keep_size};
 }
 
 /* The cores this process may use, which a container or taskset can make fewer. */
@@ -115,6 +122,8 @@ static bool reload_options(void *context, ReceiverTunables *tunables)
                      spec->name);
     }
     *tunables = tunables_from(&options);
+    RetentionKeep keep = keep_from(&options);
+    retention_keep(reload->retention, &keep);
     log_set_threshold(threshold_of(reload->command, &options));
     log_line(LOG_INFO, NULL, "options reloaded from file \"%s\"", options.config);
     config_file_free(&file); /* nothing that is kept points into it */
@@ -137,6 +146,26 @@ static bool open_watch(const Options *options, Telemetry **ret_telemetry, Observ
         return true;
     telemetry_close(*ret_telemetry);
     return false;
+}
+
+static void show_retention(void *context, const RetentionView *view)
+{
+    observer_set_retention(context, view);
+}
+
+static bool open_retention(const Options *options, Observer *observer, Telemetry *telemetry,
+                           Retention **ret, Error *err)
+{
+    const RetentionOptions retention = {
+        .directory = options->directory,
+        .sync = !options->no_sync,
+        .telemetry = telemetry,
+        .keep = keep_from(options),
+        .watch = observer_watch(observer),
+        .show = show_retention,
+        .show_context = observer,
+    };
+    return retention_open(&retention, ret, err);
 }
 
 /* Under the name pg_receivewal there is none. */
@@ -165,8 +194,10 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         log_error(LOG_ERROR, NULL, &error);
         return 1;
     }
-    if (!receive_web_open(options, observer, telemetry, &web, &error)) {
+    if (!open_retention(options, observer, telemetry, &reload->retention, &error) ||
+        !receive_web_open(options, observer, telemetry, &web, &error)) {
         log_error(LOG_ERROR, NULL, &error);
+        retention_close(reload->retention);
         observer_close(observer);
         telemetry_close(telemetry);
         return 1;
@@ -192,10 +223,11 @@ static int run_receiver(CommandBit command, const Options *options, Reload *relo
         .reload = options->config != NULL ? reload_options : NULL,
         .reload_context = reload,
         .telemetry = telemetry,
-        .watch = observer_watch(observer),
+        .watch = retention_watch(reload->retention),
     };
     int status = receiver_run(&receiver, control);
     web_close(web);
+    retention_close(reload->retention);
     observer_close(observer);
     telemetry_close(telemetry);
     return status;

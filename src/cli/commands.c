@@ -11,9 +11,11 @@
 #include <string.h>
 
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
+static const char *const backup_words[] = {"register", "list", "remove", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot",    "status", "wait",  "check", "list",
-                                         "verify",  "restore", "find",   "stage", "stats", "bench", NULL};
+static const char *const help_words[] = {"receive", "slot",   "status",  "wait", "check",
+                                         "list",    "verify", "restore", "find", "stage", "stats",
+                                         "backup",  "prune",  "bench",   NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
@@ -37,6 +39,9 @@ const CommandSpec command_specs[] = {
      "make, and start, a copy of a base backup that recovers from an archive", cmd_stage},
     {"stats", COMMAND_STATS, true, "[FROM [TO]]", NULL,
      "count records, images and transactions, as pg_waldump --stats", cmd_stats},
+    {"backup", COMMAND_BACKUP, true, "register LABEL BACKUP | list | remove LABEL", backup_words,
+     "name the base backups whose WAL an archive keeps", cmd_backup},
+    {"prune", COMMAND_PRUNE, true, "", NULL, "remove the oldest WAL of an archive", cmd_prune},
     {"bench", COMMAND_BENCH, true, "", NULL, "measure how fast a server can replicate to here",
      cmd_bench},
     {"completion", 0, false, "bash", completion_words, "print the completion script for a shell",

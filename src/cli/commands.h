@@ -32,6 +32,8 @@ int cmd_restore(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_stage(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+int cmd_prune(int argc, char **argv);
+int cmd_backup(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -145,6 +145,16 @@ void help_print_command(FILE *out, CommandBit command)
         print_group(out, command, (OptionGroup)group, column);
     if (command == COMMAND_STATUS || command == COMMAND_WAIT || command == COMMAND_STAGE)
         (void)fputs("\nTIME is a number with ms, s, min, h or d, or a number of seconds.\n", out);
+    if (command == COMMAND_PRUNE)
+        (void)fputs(
+            "\nTIME is a number with ms, s, min, h or d; SIZE one with kB, MB, GB or TB.\n"
+            "Of several --keep options the one that keeps more wins. WAL that a registered\n"
+            "base backup needs is never removed (walrx backup).\n",
+            out);
+    if (command == COMMAND_BACKUP)
+        (void)fputs("\nBACKUP is a directory that pg_basebackup made, plain or tar, or the\n"
+                    "backup_label or backup_manifest of a backup.\n",
+                    out);
     if (command == COMMAND_CHECK)
         print_thresholds(out);
     if (command == COMMAND_RECEIVE || command == COMMAND_BENCH)

@@ -6,12 +6,13 @@
  */
 #include "list_report.h"
 
+#include "size_text.h"
+
 #include "walrx/os/clock.h"
 
 #include <inttypes.h>
 
 #define LABEL_WIDTH 19
-#define SIZE_TEXT 32
 
 double list_ratio(uint64_t wal_bytes, uint64_t disk_bytes)
 {
@@ -28,20 +29,6 @@ const char *list_form_name(WalCompression form)
     static const char *const names[WAL_COMPRESSION_COUNT] = {
         [WAL_RAW] = "raw", [WAL_GZIP] = "gzip", [WAL_LZ4] = "lz4", [WAL_ZSTD] = "zstd"};
     return names[form];
-}
-
-static const char *size_text(uint64_t bytes, char buffer[SIZE_TEXT])
-{
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
-        value /= 1024;
-        unit++;
-    }
-    bool whole = unit == 0 || value == (double)(uint64_t)value;
-    (void)snprintf(buffer, SIZE_TEXT, "%.*f %s", whole ? 0 : 1, value, units[unit]);
-    return buffer;
 }
 
 static const char *plural(uint64_t count)

@@ -53,6 +53,10 @@ const char *options_program(CommandBit command)
         return "walrx stage";
     case COMMAND_STATS:
         return "walrx stats";
+    case COMMAND_PRUNE:
+        return "walrx prune";
+    case COMMAND_BACKUP:
+        return "walrx backup";
     }
     return "walrx";
 }

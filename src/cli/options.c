@@ -21,6 +21,9 @@
  */
 #define MAX_INTERVAL_MS (INT_MAX / MS_PER_SECOND * MS_PER_SECOND)
 
+/* A hundred years. */
+#define MAX_KEEP_MS (UINT64_C(36525) * 24 * 3600 * MS_PER_SECOND)
+
 #define RECEIVE COMMAND_RECEIVE
 #define SLOT COMMAND_SLOT
 #define FRONT COMMAND_FRONT
@@ -34,6 +37,8 @@
 #define FIND COMMAND_FIND
 #define STAGE COMMAND_STAGE
 #define STATS COMMAND_STATS
+#define PRUNE COMMAND_PRUNE
+#define BACKUP COMMAND_BACKUP
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -122,6 +127,20 @@ const OptionSpec option_specs[] = {
      .help = "a setting of the copy's server; may be given again"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", RESTORE, MEMBER(directory),
      .help = "archive directory to restore from"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", PRUNE, MEMBER(directory),
+     .help = "archive directory to remove WAL from"},
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BACKUP, MEMBER(directory),
+     .help = "archive directory whose WAL the backup needs"},
+    {"keep-from", 0, OPTION_TEXT, GENERAL, "POSITION", PRUNE, MEMBER(keep_from),
+     .help = "keep WAL from there on: an LSN, a segment, a backup history file, or the label of a "
+             "registered base backup"},
+    {"keep-time", 0, OPTION_DURATION, GENERAL, "TIME", PRUNE, MEMBER(keep_time_ms), .minimum = 1,
+     .maximum = MAX_KEEP_MS,
+     .help = "keep what it takes to restore every moment of this time, such as 30d"},
+    {"keep-size", 0, OPTION_SIZE, GENERAL, "SIZE", PRUNE, MEMBER(keep_size), .minimum = 1,
+     .maximum = 1024 * 1024 * TERABYTE, .help = "keep the newest WAL up to this size on disk"},
+    {"dry-run", 0, OPTION_FLAG, GENERAL, NULL, PRUNE, MEMBER(dry_run),
+     .help = "print what would be removed, and remove nothing"},
     {"partial", 0, OPTION_CHOICE, GENERAL, "WHEN", RESTORE, MEMBER(partial),
      .choices = partial_choices,
      .help = "the open segment: auto gives it to a recovery, and to a standby once no receiver "
@@ -198,6 +217,14 @@ const OptionSpec option_specs[] = {
      .help =
          "pause while less than this would stay free on the archive's disk; 0 waits until it is "
          "full (default: two segments)"},
+    {"keep-time", 0, OPTION_DURATION, GENERAL, "TIME", RECEIVE, RELOADABLE, MEMBER(keep_time_ms),
+     .maximum = MAX_KEEP_MS,
+     .help = "remove old WAL that it does not take to restore every moment of this time, such as "
+             "30d; 0 keeps all"},
+    {"keep-size", 0, OPTION_SIZE, GENERAL, "SIZE", RECEIVE, RELOADABLE, MEMBER(keep_size),
+     .maximum = 1024 * 1024 * TERABYTE,
+     .help = "remove old WAL beyond this size on disk, but for what registered base backups need; "
+             "0 keeps all"},
     {"http", 0, OPTION_TEXT, GENERAL, "[ADDR:]PORT", RECEIVE, IN_FILE, MEMBER(http),
      .help = "serve a page, state, metrics and health there; a port alone: on 127.0.0.1"},
     {"http-token-file", 0, OPTION_TEXT, GENERAL, "FILE", RECEIVE, IN_FILE, MEMBER(http_token_file),
@@ -218,8 +245,9 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STAGE | STATS,
-     MEMBER(json), .help = "print the result as one JSON object"},
+    {"json", 0, OPTION_FLAG, GENERAL, NULL,
+     BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STAGE | STATS | PRUNE | BACKUP, MEMBER(json),
+     .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
      RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
          STAGE |

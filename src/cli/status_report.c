@@ -316,6 +316,29 @@ static void print_clock(const Page *page, const Snapshot *snapshot)
     end(page);
 }
 
+static void print_retention(const Page *page, const RetentionView *retention)
+{
+    char text[STATUS_SIZE_TEXT];
+    char lsn[LSN_TEXT_SIZE];
+    if (!retention->enabled)
+        return;
+    begin(page, "old WAL");
+    (void)fprintf(page->out, "%" PRIu64 " file%s removed, %s; stays from %s on",
+                  retention->removed_files, retention->removed_files == 1 ? "" : "s",
+                  status_bytes(retention->removed_bytes, text), lsn_text(retention->horizon, lsn));
+    end(page);
+    if (retention->held_by[0] != '\0') {
+        begin(page, "  held by");
+        put_text(page, retention->held_by);
+        end(page);
+    }
+    if (retention->problem[0] != '\0') {
+        begin(page, "  NOT REMOVED");
+        put_text(page, retention->problem);
+        end(page);
+    }
+}
+
 static void print_archive(const Page *page, const Snapshot *snapshot)
 {
     char text[3][STATUS_SIZE_TEXT];
@@ -356,6 +379,7 @@ static void print_archive(const Page *page, const Snapshot *snapshot)
                       snapshot->quarantined == 1 ? "" : "s");
         end(page);
     }
+    print_retention(page, &snapshot->retention);
     begin(page, "free disk space");
     (void)fputs(status_bytes(snapshot->free_bytes, text[2]), page->out);
     if (snapshot->min_free_bytes != SNAPSHOT_UNKNOWN && snapshot->min_free_bytes != 0)

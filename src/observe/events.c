@@ -125,6 +125,13 @@ static void note_monitor(EventLog *log, const Snapshot *before, const Snapshot *
             monitor->problem);
 }
 
+static void note_retention(EventLog *log, const Snapshot *before, const Snapshot *now)
+{
+    const char *problem = now->retention.problem;
+    if (strcmp(before->retention.problem, problem) != 0 && problem[0] != '\0')
+        add(log, now->at, EVENT_WARN, "old WAL was not removed: %s", problem);
+}
+
 void events_note(EventLog *log, const Snapshot *before, const Snapshot *now)
 {
     if (before == NULL) {
@@ -143,6 +150,7 @@ void events_note(EventLog *log, const Snapshot *before, const Snapshot *now)
     note_holdup(log, before, now);
     note_archive(log, before, now);
     note_monitor(log, before, now);
+    note_retention(log, before, now);
 }
 
 const Event *events_at(const EventLog *log, size_t index)

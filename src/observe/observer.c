@@ -68,6 +68,7 @@ struct Observer {
     History history;
     EventLog events;
     MonitorView monitor;
+    RetentionView retention;
     PgTime stopped;
     int exit_status;
     /* under `disk` */
@@ -138,6 +139,7 @@ void observer_snapshot(Observer *observer, Snapshot *ret)
     ret->min_free_bytes = observer->min_free_bytes;
     ret->rates = observer->rates;
     ret->monitor = observer->monitor;
+    ret->retention = observer->retention;
     ret->stopped = observer->stopped;
     ret->exit_status = observer->exit_status;
     (void)pthread_mutex_unlock(&observer->lock);
@@ -162,6 +164,13 @@ void observer_set_monitor(Observer *observer, const MonitorView *view)
 {
     (void)pthread_mutex_lock(&observer->lock);
     observer->monitor = *view;
+    (void)pthread_mutex_unlock(&observer->lock);
+}
+
+void observer_set_retention(Observer *observer, const RetentionView *view)
+{
+    (void)pthread_mutex_lock(&observer->lock);
+    observer->retention = *view;
     (void)pthread_mutex_unlock(&observer->lock);
 }
 
@@ -363,6 +372,7 @@ bool observer_open(const ObserverOptions *options, Observer **ret, Error *err)
     observer->min_free_bytes = SNAPSHOT_UNKNOWN;
     observer->rates = unknown.rates;
     observer->monitor = unknown.monitor;
+    observer->retention = unknown.retention;
     observer->stopped = PG_TIME_NONE;
     observer->exit_status = EXIT_STATUS_NONE;
     rates_init(&observer->track);

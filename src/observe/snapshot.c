@@ -33,6 +33,7 @@ void snapshot_clear(Snapshot *ret)
         .free_bytes = SNAPSHOT_UNKNOWN,
         .min_free_bytes = SNAPSHOT_UNKNOWN,
         .monitor = MONITOR_VIEW_EMPTY,
+        .retention = {.at = PG_TIME_NONE},
     };
     for (int stage = 0; stage < LAG_STAGE_COUNT; stage++)
         ret->lag[stage] = (StageLag){.bytes = SNAPSHOT_UNKNOWN, .ns = SNAPSHOT_UNKNOWN};

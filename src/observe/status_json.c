@@ -173,6 +173,13 @@ static const Field fields[] = {
     VALUE("gaps/quarantined_files", COUNT, quarantined),
     VALUE("disk/free_bytes", NUMBER, free_bytes),
     VALUE("disk/min_free_bytes", NUMBER, min_free_bytes),
+    VALUE("retention/at", TIME, retention.at),
+    VALUE("retention/horizon_lsn", POSITION, retention.horizon),
+    VALUE("retention/removed_files", COUNT, retention.removed_files),
+    VALUE("retention/removed_bytes", COUNT, retention.removed_bytes),
+    VALUE("retention/failing", COUNT, retention.failing),
+    STRING("retention/held_by", retention.held_by),
+    STRING("retention/problem", retention.problem),
     VALUE("monitor/reachable", FLAG, monitor.reachable),
     VALUE("monitor/at", TIME, monitor.at),
     STRING("monitor/problem", monitor.problem),
@@ -194,10 +201,12 @@ static const Field fields[] = {
 typedef struct Group {
     const char *name;
     size_t flag;
+    bool added; /* states of earlier walrx do not have it, which is as null */
 } Group;
 static const Group groups[] = {
-    {"last_error", offsetof(Snapshot, failure.any)},
-    {"monitor", offsetof(Snapshot, monitor.enabled)},
+    {"last_error", offsetof(Snapshot, failure.any), false},
+    {"monitor", offsetof(Snapshot, monitor.enabled), false},
+    {"retention", offsetof(Snapshot, retention.enabled), true},
 };
 #define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))
 
@@ -560,8 +569,10 @@ static bool is_absent(const json_t *root, const char *path)
 {
     for (size_t i = 0; i < GROUP_COUNT; i++) {
         size_t length = strlen(groups[i].name);
-        if (strncmp(path, groups[i].name, length) == 0 && path[length] == '/')
-            return json_is_null(json_object_get(root, groups[i].name));
+        if (strncmp(path, groups[i].name, length) == 0 && path[length] == '/') {
+            const json_t *group = json_object_get(root, groups[i].name);
+            return group == NULL ? groups[i].added : json_is_null(group);
+        }
     }
     return false;
 }

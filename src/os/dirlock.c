@@ -91,18 +91,22 @@ bool dirlock_directory(const Dir *dir, Error *err)
     return rc == 0 || errno != EWOULDBLOCK || refuse(dir->fd, dir->path, err);
 }
 
+static bool open_lock(const Dir *private_dir, const char *name, int *ret_fd, Error *err)
+{
+    RETRY_EINTR(*ret_fd, private_dir->files->openat(private_dir->fd, name,
+                                                    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                                                    private_dir->file_mode));
+    return *ret_fd >= 0 ||
+           error_set_errno(err, storage_class(errno), errno, "could not open lock file \"%s/%s\"",
+                           private_dir->path, name);
+}
+
 bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret, Error *err)
 {
     int fd;
-    int rc;
-    RETRY_EINTR(fd, private_dir->files->openat(private_dir->fd, DIRLOCK_NAME,
-                                               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                                               private_dir->file_mode));
-    if (fd < 0)
-        return error_set_errno(err, storage_class(errno), errno,
-                               "could not open lock file \"%s/%s\"", private_dir->path,
-                               DIRLOCK_NAME);
-    rc = lock_alone(fd);
+    if (!open_lock(private_dir, DIRLOCK_NAME, &fd, err))
+        return false;
+    int rc = lock_alone(fd);
     if (rc != 0) {
         bool busy = errno == EWOULDBLOCK;
         bool refused = busy ? refuse(fd, archive_path, err)
@@ -113,6 +117,28 @@ bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret
     }
     ret->fd = fd;
     return true;
+}
+
+bool dirlock_try(const Dir *private_dir, const char *name, DirLock *ret, LockHolder *ret_holder,
+                 Error *err)
+{
+    int fd;
+    int rc;
+    *ret_holder = (LockHolder){.held = false};
+    if (!open_lock(private_dir, name, &fd, err))
+        return false;
+    RETRY_EINTR(rc, flock(fd, LOCK_EX | LOCK_NB));
+    ret->fd = rc == 0 ? fd : -1;
+    if (rc == 0)
+        return true;
+    bool busy = errno == EWOULDBLOCK;
+    if (busy)
+        *ret_holder = (LockHolder){.held = true, .pid = holder_of(fd)};
+    else
+        error_set_errno(err, ERROR_STORAGE, errno, "could not lock \"%s/%s\"", private_dir->path,
+                        name);
+    file_close(private_dir, fd);
+    return busy;
 }
 
 /* Does somebody hold this one alone? Takes a shared lock for a moment. */

@@ -186,6 +186,32 @@ bool dir_is_own(Dir *dir)
     return true;
 }
 
+bool dir_may_change(const Dir *dir, Error *err)
+{
+    return faccessat(dir->fd, ".", W_OK | X_OK, AT_EACCESS) == 0 ||
+           error_set_errno(err, ERROR_ARCHIVE, errno, "could not change directory \"%s\"",
+                           dir->path);
+}
+
+bool file_may_remove(const Dir *dir, const char *name, Error *err)
+{
+    struct stat status;
+    struct stat above;
+    int rc;
+    RETRY_EINTR(rc, dir->files->fstatat(dir->fd, name, &status, AT_SYMLINK_NOFOLLOW));
+    if (rc != 0 && errno == ENOENT)
+        return true;
+    if (rc != 0 || fstat(dir->fd, &above) != 0)
+        return file_error(err, errno, "stat", dir, name);
+    uid_t user = geteuid();
+    bool others = (above.st_mode & S_ISVTX) != 0 && user != 0 && status.st_uid != user &&
+                  above.st_uid != user;
+    if (!S_ISDIR(status.st_mode) && !others)
+        return true;
+    return error_set_errno(err, ERROR_ARCHIVE, others ? EPERM : EISDIR,
+                           "could not remove file \"%s/%s\"", dir->path, name);
+}
+
 void dir_remove_empty(const Dir *dir, const char *name)
 {
     (void)dir->files->unlinkat(dir->fd, name, AT_REMOVEDIR);

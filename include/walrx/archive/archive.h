@@ -45,6 +45,12 @@ bool archive_open(const char *path, bool sync, const FileTable *files, Archive *
 bool archive_open_to_read(const char *path, const FileTable *files, Archive *ret, bool *ret_loaded,
                           Error *err) MUST_CHECK;
 
+/* For commands that change something beside a receiver: as archive_open_to_read, with durable steps
+ * and with .walrx/, made where it is missing and the archive is bound. Which files they may touch,
+ * and under which lock, is theirs to know (prune.h). */
+bool archive_open_to_change(const char *path, const FileTable *files, Archive *ret,
+                            Error *err) MUST_CHECK;
+
 /* Compares with what the archive belongs to and remembers it durably. ERROR_ARCHIVE naming both
  * sides when they differ. Removes unfinished temporary files. group_may_read: files 0640 instead of
  * 0600 (the server's data_directory_mode). Calling it again for a later connection compares again.

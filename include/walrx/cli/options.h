@@ -30,6 +30,8 @@ typedef enum CommandBit {
     COMMAND_FIND = 1 << 10,
     COMMAND_STAGE = 1 << 14,
     COMMAND_STATS = 1 << 11,
+    COMMAND_PRUNE = 1 << 12,
+    COMMAND_BACKUP = 1 << 13,
 } CommandBit;
 
 typedef enum OptionKind {
@@ -159,6 +161,11 @@ typedef struct Options {
     /* find */
     uint64_t before;
     uint64_t after;
+    /* prune; the latter two also receive */
+    const char *keep_from;
+    uint64_t keep_time_ms; /* 0: not given */
+    uint64_t keep_size;    /* 0: not given */
+    bool dry_run;
 } Options;
 
 #define MONITOR_ON "on"

@@ -54,3 +54,5 @@ void observer_events(Observer *observer, EventLog *ret);
 
 /* What the primary says, for all later snapshots. */
 void observer_set_monitor(Observer *observer, const MonitorView *view);
+/* How the removal of old WAL goes, the same. */
+void observer_set_retention(Observer *observer, const RetentionView *view);

@@ -11,6 +11,7 @@
 
 #include "walrx/archive/checker.h"
 #include "walrx/base/error.h"
+#include "walrx/observe/retention_view.h"
 #include "walrx/proto/copydata.h"
 #include "walrx/proto/segment.h"
 #include "walrx/stream/monitor_view.h"
@@ -119,6 +120,7 @@ typedef struct Snapshot {
     uint64_t free_bytes;     /* of the archive's filesystem; SNAPSHOT_UNKNOWN */
     uint64_t min_free_bytes; /* --min-free; 0: off; SNAPSHOT_UNKNOWN before a stream */
     MonitorView monitor;
+    RetentionView retention;
 } Snapshot;
 
 /* Nothing is known. */

@@ -35,4 +35,9 @@ typedef struct LockHolder {
  * shared lock is tried for a moment. */
 LockHolder dirlock_holder(const Dir *dir, const Dir *private_dir, bool probe);
 
+/* Another lock file of the directory, for what may go on beside a receiver. ret->fd is -1 when
+ * somebody else holds it, who is told. */
+bool dirlock_try(const Dir *private_dir, const char *name, DirLock *ret, LockHolder *ret_holder,
+                 Error *err) MUST_CHECK;
+
 void dirlock_release(const Dir *private_dir, DirLock *lock);

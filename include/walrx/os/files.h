@@ -71,6 +71,11 @@ bool dir_let_group_read(Dir *dir, Dir *inside, Error *err) MUST_CHECK;
 /* Does the directory belong to the user of this process? Then files created in it from now on may
  * be read by the group where the directory may. */
 bool dir_is_own(Dir *dir);
+/* May this user add and remove names in the directory? ERROR_ARCHIVE: no. */
+bool dir_may_change(const Dir *dir, Error *err) MUST_CHECK;
+/* And remove this one? A name that is not there may be removed. ERROR_ARCHIVE: no, for it is a
+ * directory, or in a directory with the sticky bit it is another user's. */
+bool file_may_remove(const Dir *dir, const char *name, Error *err) MUST_CHECK;
 /* Removes an empty directory inside; failure is left to the next attempt. */
 void dir_remove_empty(const Dir *dir, const char *name);
 

@@ -75,6 +75,14 @@ static const Family families[] = {
     {"walrx_archive_min_free_bytes",
      "That the receiver leaves free: it pauses before; 0: it takes all.", NUMBER,
      AT(min_free_bytes)},
+    {"walrx_retention_removed_bytes_total", "Old WAL removed, in bytes of its files.", COUNTER,
+     AT(retention.removed_bytes)},
+    {"walrx_retention_removed_files_total", "Files of old WAL removed.", COUNTER,
+     AT(retention.removed_files)},
+    {"walrx_retention_horizon_lsn", "WAL stays from this position on, in bytes; 0: not known.",
+     NUMBER, AT(retention.horizon)},
+    {"walrx_retention_failing", "1 when old WAL could not be removed at the last try.", NUMBER,
+     AT(retention.failing)},
 };
 #define FAMILY_COUNT (sizeof(families) / sizeof(families[0]))
 

@@ -84,6 +84,54 @@ static void the_compressed_file_takes_the_place_of_the_raw_one(void **state)
     }
 }
 
+static void note_pruned(void)
+{
+    static const char before[] = "before=0/600000\n"; /* segment 5 is the last before */
+    scratch_write(fixture.path, ".walrx/pruned", before, strlen(before));
+}
+
+static void a_raw_file_that_retention_took_away_is_no_error(void **state)
+{
+    char raw[SCRATCH_PATH_SIZE + 64];
+    (void)state;
+    (void)snprintf(raw, sizeof(raw), "%s/%s", fixture.path, fixture_name(SEGNO, WAL_RAW, false));
+    assert_int_equal(unlink(raw), 0);
+    assert_false(run(WAL_ZSTD, NULL));
+    assert_int_equal(fixture.error.os_errno, ENOENT);
+    note_pruned();
+    assert_true(run(WAL_ZSTD, NULL));
+    assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_ZSTD, false)));
+}
+
+/* The copy gets its name, and the raw file goes at that moment. */
+static void take_raw_away(const FakeEvent *event)
+{
+    if (event->call == FAKE_RENAME &&
+        strcmp(event->other_name, fixture_name(SEGNO, WAL_ZSTD, false)) == 0) {
+        char raw[SCRATCH_PATH_SIZE + 64];
+        (void)snprintf(raw, sizeof(raw), "%s/%s", fixture.path,
+                       fixture_name(SEGNO, WAL_RAW, false));
+        (void)unlink(raw);
+    }
+}
+
+static void a_copy_of_what_retention_took_away_does_not_stay(void **state)
+{
+    (void)state;
+    fake_files_observe(take_raw_away);
+    assert_true(run(WAL_ZSTD, NULL));
+    assert_true(has_packed(WAL_ZSTD)); /* somebody removed the raw file: the copy is all there is */
+    fixture_archive(SEGNO, WAL_RAW, false, wal, FIXTURE_SIZE);
+    char packed[SCRATCH_PATH_SIZE + 64];
+    (void)snprintf(packed, sizeof(packed), "%s/%s", fixture.path,
+                   fixture_name(SEGNO, WAL_ZSTD, false));
+    assert_int_equal(unlink(packed), 0);
+    note_pruned();
+    assert_true(run(WAL_ZSTD, NULL));
+    assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_ZSTD, false)));
+    assert_false(scratch_exists(fixture.path, fixture_name(SEGNO, WAL_RAW, false)));
+}
+
 static void an_equal_compressed_file_is_kept_and_the_raw_one_goes(void **state)
 {
     size_t length;
@@ -370,6 +418,8 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CASE(the_compressed_file_takes_the_place_of_the_raw_one),
+        CASE(a_raw_file_that_retention_took_away_is_no_error),
+        CASE(a_copy_of_what_retention_took_away_does_not_stay),
         CASE(an_equal_compressed_file_is_kept_and_the_raw_one_goes),
         CASE(a_different_compressed_file_is_an_archive_error_and_both_stay),
         CASE(a_copy_that_does_not_read_back_is_not_published),

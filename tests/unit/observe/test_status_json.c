@@ -99,6 +99,14 @@ static void fill_figures(Snapshot *ret)
     ret->quarantined = next_value();
     ret->free_bytes = next_value();
     ret->min_free_bytes = next_value();
+    ret->retention = (RetentionView){.enabled = true,
+                                     .at = (PgTime)next_value(),
+                                     .horizon = next_value(),
+                                     .removed_files = next_value(),
+                                     .removed_bytes = next_value(),
+                                     .failing = next_value(),
+                                     .held_by = "base backup \"x\"",
+                                     .problem = "why"};
 }
 
 static void fill(Snapshot *ret)

@@ -205,6 +205,31 @@ static void who_looks_does_not_turn_a_receiver_away(void **state)
     (void)close(ready[1]);
 }
 
+static void another_lock_tells_who_has_it(void **state)
+{
+    DirLock first;
+    DirLock second;
+    DirLock receiver;
+    LockHolder holder;
+    (void)state;
+    assert_true(dirlock_try(&dir, "other.lock", &first, &holder, &error));
+    assert_true(first.fd >= 0 && !holder.held);
+    assert_true(dirlock_try(&dir, "other.lock", &second, &holder, &error));
+    assert_int_equal(second.fd, -1);
+    assert_true(holder.held);
+    assert_int_equal(holder.pid, getpid());
+    assert_true(dirlock_file(&dir, "/my/archive", &receiver, &error)); /* not in its way */
+    dirlock_release(&dir, &receiver);
+    dirlock_release(&dir, &first);
+    assert_true(dirlock_try(&dir, "other.lock", &second, &holder, &error));
+    assert_true(second.fd >= 0);
+    dirlock_release(&dir, &second);
+    fake_files_reset();
+    fake_files_fail(FAKE_OPENAT, 1, EACCES);
+    assert_false(dirlock_try(&dir, "other.lock", &second, &holder, &error));
+    assert_int_equal(error.os_errno, EACCES);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -216,6 +241,7 @@ int main(void)
         CASE(who_looks_sees_the_holder_and_takes_nothing),
         CASE(the_lock_file_alone_tells_the_holder_too),
         CASE(who_looks_does_not_turn_a_receiver_away),
+        cmocka_unit_test_setup_teardown(another_lock_tells_who_has_it, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
