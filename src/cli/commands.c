@@ -13,9 +13,9 @@
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const backup_words[] = {"register", "list", "remove", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot",   "status",  "wait", "check",
-                                         "list",    "verify", "restore", "find", "stage", "stats",
-                                         "backup",  "prune",  "bench",   NULL};
+static const char *const help_words[] = {"receive", "slot",   "status",  "wait",  "check",
+                                         "list",    "verify", "restore", "find",  "stage",
+                                         "stats",   "backup", "prune",   "bench", NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",

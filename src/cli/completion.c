@@ -75,11 +75,7 @@ static void print_value(FILE *out, const OptionSpec *spec)
 
 static bool completes_values(const OptionSpec *spec)
 {
-    return spec->kind != OPTION_FLAG &&
-           (spec->commands &
-            (COMMAND_RECEIVE | COMMAND_SLOT | COMMAND_BENCH | COMMAND_LIST | COMMAND_VERIFY |
-             COMMAND_STATUS | COMMAND_WAIT | COMMAND_CHECK | COMMAND_RESTORE | COMMAND_FIND |
-             COMMAND_STATS COMMAND_STAGE | | COMMAND_PRUNE | COMMAND_BACKUP)) != 0;
+    return spec->kind != OPTION_FLAG && (spec->commands & ~(unsigned)COMMAND_FRONT) != 0;
 }
 
 /* Once for each name: rows of one name complete alike. */

@@ -39,6 +39,9 @@
 #define STATS COMMAND_STATS
 #define PRUNE COMMAND_PRUNE
 #define BACKUP COMMAND_BACKUP
+#define EVERY                                                                                      \
+    (RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |     \
+     STATS | STAGE | PRUNE | BACKUP)
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -248,16 +251,10 @@ const OptionSpec option_specs[] = {
     {"json", 0, OPTION_FLAG, GENERAL, NULL,
      BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STAGE | STATS | PRUNE | BACKUP, MEMBER(json),
      .help = "print the result as one JSON object"},
-    {"version", 'V', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
-         STAGE |
-         STATS,
-     MEMBER(version), .help = "show the version and end"},
-    {"help", '?', OPTION_FLAG, GENERAL, NULL,
-     RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
-         STAGE |
-         STATS,
-     MEMBER(help), .help = "show this text and end"},
+    {"version", 'V', OPTION_FLAG, GENERAL, NULL, EVERY, MEMBER(version),
+     .help = "show the version and end"},
+    {"help", '?', OPTION_FLAG, GENERAL, NULL, EVERY, MEMBER(help),
+     .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
      MEMBER(dbname), .help = "connection string or URI"},
