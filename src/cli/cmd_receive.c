@@ -13,11 +13,11 @@
 #include "walrx/cli/option_value.h"
 #include "walrx/cli/options_load.h"
 #include "walrx/observe/observer.h"
+#include "walrx/os/process.h"
 #include "walrx/os/wakeup.h"
 #include "walrx/stream/receiver.h"
 #include "walrx/stream/slot.h"
 
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,18 +72,12 @@ static ReceiverTunables tunables_from(const Options *options)
     };
 }
 
-/* The cores this process may use, which a container or taskset can make fewer. */
 unsigned compress_workers_from(const Options *options)
 {
-    cpu_set_t set;
+    unsigned cores = process_cores();
     if (options->compress_workers > 0)
         return (unsigned)options->compress_workers;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 1;
-    int cores = CPU_COUNT(&set);
-    if (cores < 1)
-        return 1;
-    return cores < MAX_DEFAULT_WORKERS ? (unsigned)cores : MAX_DEFAULT_WORKERS;
+    return cores < MAX_DEFAULT_WORKERS ? cores : MAX_DEFAULT_WORKERS;
 }
 
 static VerifyMode verify_mode_from(const Options *options)

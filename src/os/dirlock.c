@@ -91,6 +91,13 @@ bool dirlock_directory(const Dir *dir, Error *err)
     return rc == 0 || errno != EWOULDBLOCK || refuse(dir->fd, dir->path, err);
 }
 
+bool dirlock_try(const Dir *dir)
+{
+    int rc;
+    RETRY_EINTR(rc, flock(dir->fd, LOCK_EX | LOCK_NB));
+    return rc == 0;
+}
+
 bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret, Error *err)
 {
     int fd;
