@@ -128,6 +128,7 @@ typedef struct Options {
     /* restore */
     const char *partial; /* "auto", "never" or "always" */
     bool sync;
+    uint64_t prefetch; /* bytes; GET_PREFETCH_AUTO: not given */
 } Options;
 
 #define MONITOR_ON "on"
