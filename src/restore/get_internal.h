@@ -6,7 +6,6 @@
 #pragma once
 
 #include "walrx/archive/archive.h"
-#include "walrx/os/mailbox.h"
 #include "walrx/restore/get.h"
 
 #include <stdatomic.h>
@@ -40,13 +39,19 @@ typedef struct PrefetchSource {
 
 #define PREFETCH_NAME_SIZE 96
 
+typedef enum PrefetchHelper {
+    PREFETCH_HELPER_NONE,
+    PREFETCH_HELPER_LIVES,
+    PREFETCH_HELPER_DEAD, /* it was killed; the lock is ours now */
+} PrefetchHelper;
+
 /* Reading ahead, as far as one request is concerned. */
 typedef struct GetPrefetch {
     bool on;
     uint64_t token;                /* of archive and boot */
     PrefetchSource source;         /* of the segment that is asked for */
     char name[PREFETCH_NAME_SIZE]; /* under which it is ready, if it is */
-    MailResult mail;               /* is there a helper? */
+    PrefetchHelper helper;
 } GetPrefetch;
 
 typedef struct Get {

@@ -17,11 +17,11 @@
 
 #define WAIT_MS 1         /* between two looks at what is being made */
 #define STALLED_MS 1000   /* it does not grow any more */
-#define PING_EVERY 64     /* looks */
+#define LIFE_EVERY 64     /* looks: whether it lives, by its lock */
 #define RELEASE_MS 5000   /* for a helper to end */
 #define RELEASE_LOOK_MS 5 /* between two tries */
 
-static MailResult tell(const Get *get, PrefetchKind kind)
+static bool tell(const Get *get, PrefetchKind kind)
 {
     PrefetchMessage message = {.token = get->prefetch.token,
                                .kind = (uint32_t)kind,
@@ -72,7 +72,7 @@ static bool becomes_ready(const Get *get)
         Error ignored;
         if (!file_status(&get->target.dir, part, &exists, &size, &ignored) || !exists)
             return is_ready(get);
-        if (i % PING_EVERY == 0 && tell(get, PREFETCH_PING) == MAIL_DEAD)
+        if (i % LIFE_EVERY == 0 && dirlock_try(&get->target.dir))
             return false;
         if (size != last)
             since = now;
@@ -112,8 +112,16 @@ bool prefetch_take(Get *get, bool *ret_placed, Error *err)
 
 void prefetch_note(Get *get)
 {
-    if (get->prefetch.on)
-        get->prefetch.mail = tell(get, get->prefetch.source.found ? PREFETCH_ASKED : PREFETCH_PING);
+    GetPrefetch *prefetch = &get->prefetch;
+    bool exists = false;
+    uint64_t size;
+    Error ignored;
+    if (!prefetch->on || !file_status(&get->target.dir, PREFETCH_BOX, &exists, &size, &ignored) ||
+        !exists)
+        return;
+    if (prefetch->source.found)
+        (void)tell(get, PREFETCH_ASKED);
+    prefetch->helper = dirlock_try(&get->target.dir) ? PREFETCH_HELPER_DEAD : PREFETCH_HELPER_LIVES;
 }
 
 static bool has_next(const Get *get)
@@ -138,11 +146,11 @@ void prefetch_end(Get *get, bool placed)
 {
     const GetPrefetch *prefetch = &get->prefetch;
     const int keep[] = {get->target.dir.fd, get->target.data.fd, get->archive.dir.fd};
-    if (!prefetch->on || prefetch->mail == MAIL_SENT || prefetch->mail == MAIL_FULL)
+    if (!prefetch->on || prefetch->helper == PREFETCH_HELPER_LIVES)
         return;
     bool start = placed && prefetch->source.found && has_next(get);
     /* Without the lock another helper begins or ends just now. */
-    if ((!start && prefetch->mail == MAIL_NONE) || !dirlock_try(&get->target.dir))
+    if ((!start && prefetch->helper == PREFETCH_HELPER_NONE) || !dirlock_try(&get->target.dir))
         return;
     if (!start ||
         !process_detach("walrx-prefetch", keep, sizeof(keep) / sizeof(keep[0]), serve, get))
@@ -153,13 +161,13 @@ bool prefetch_release(Get *get)
 {
     uint64_t since = clock_monotonic_ms();
     bool locked;
-    if (!get->prefetch.on || get->prefetch.mail == MAIL_NONE)
+    if (!get->prefetch.on || get->prefetch.helper == PREFETCH_HELPER_NONE)
         return false;
-    (void)tell(get, PREFETCH_RELEASE);
     for (;;) {
         locked = dirlock_try(&get->target.dir);
         if (locked || clock_monotonic_ms() - since >= RELEASE_MS)
             break;
+        (void)tell(get, PREFETCH_RELEASE); /* each time: another request may write over it */
         (void)poll(NULL, 0, RELEASE_LOOK_MS);
     }
     if (locked)

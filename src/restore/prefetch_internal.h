@@ -127,7 +127,6 @@ PrefetchServer prefetch_server_look(const GetTarget *target, uint64_t *ret_pid);
 /* The commands' side -------------------------------------------------------------------------- */
 
 typedef enum PrefetchKind {
-    PREFETCH_PING,
     PREFETCH_ASKED,   /* the server has asked for this segment, and the archive has it */
     PREFETCH_RELEASE, /* make room and end */
 } PrefetchKind;

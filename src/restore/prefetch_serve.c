@@ -3,7 +3,7 @@
  * The helper: one thread listens, others make segments ready. It ends when the server is gone or
  * no longer recovers, when nothing was asked for in a while, when nothing is ready and nothing can
  * be made, when room is needed, and by a signal; then nothing of it is left. If it is killed, the
- * kernel lets its lock go, and its mailbox that nobody reads tells the next command.
+ * kernel lets its lock go; a mailbox without a lock tells the next command.
  */
 #include "prefetch_internal.h"
 
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define LOOK_MS 250        /* at the server, at the room that is left */
+#define UNTOLD_MS 20       /* at the mailbox, where nothing tells of mail */
 #define IDLE_MS 60000      /* a server may replay one segment for long, or pause */
 #define ALONE_IDLE_MS 5000 /* where there is no server to look at */
 
@@ -29,7 +30,7 @@ typedef struct Helper {
     uint64_t server_pid;
     uint64_t asked_ms;
     bool ending;
-    int box;
+    Mailbox box;
     int signals;
     Bell bell; /* a worker has finished something */
     pthread_t threads[PREFETCH_MAX_WORKERS];
@@ -170,10 +171,7 @@ static bool adopt_one(void *context, const char *name)
 static void take_mail(Helper *helper)
 {
     PrefetchMessage message;
-    size_t length;
-    while ((length = mailbox_next(helper->box, &message, sizeof(message))) > 0) {
-        if (length != sizeof(message))
-            continue;
+    while (mailbox_read(&helper->box, &message, sizeof(message))) {
         if (message.token != helper->get->prefetch.token || message.kind == PREFETCH_RELEASE)
             helper->ending = true; /* another archive is asked now, or room is needed */
         else if (message.kind == PREFETCH_ASKED)
@@ -207,10 +205,10 @@ static bool is_wanted(const Helper *helper)
 static void listen_for_requests(Helper *helper)
 {
     while (!helper->ending && is_wanted(helper)) {
-        struct pollfd fds[] = {{.fd = helper->box, .events = POLLIN},
+        struct pollfd fds[] = {{.fd = helper->box.watch, .events = POLLIN},
                                {.fd = helper->bell.fd, .events = POLLIN},
                                {.fd = helper->signals, .events = POLLIN}};
-        (void)poll(fds, sizeof(fds) / sizeof(fds[0]), LOOK_MS);
+        (void)poll(fds, sizeof(fds) / sizeof(fds[0]), helper->box.watch < 0 ? UNTOLD_MS : LOOK_MS);
         bell_silence(&helper->bell);
         take_mail(helper);
         if (signals_next(helper->signals) != 0 || has_nothing_to_do(helper))
@@ -231,11 +229,13 @@ static void serve(Helper *helper)
     Worker workers[PREFETCH_MAX_WORKERS];
     Error ignored;
     take_request(helper, get->file.timeline, get->segno);
+    /* The mailbox is there before anything else, and goes last: while it is, something may be. */
     (void)!dir_visit(&get->target.dir, adopt_one, helper, &ignored);
     start_workers(helper, workers);
     listen_for_requests(helper);
     stop_workers(helper);
     prefetch_sweep(&get->target.dir);
+    mailbox_close(&helper->box);
 }
 
 void prefetch_serve(const Get *get)

@@ -79,7 +79,7 @@ def complete(script, tmp_path):
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["res"], ["restore"]),
-    (["restore", "--"], ["--directory", "--partial", "--sync", "--version", "--help"]),
+    (["restore", "--"], ["--directory", "--partial", "--sync", "--prefetch", "--version", "--help"]),
     (["restore", "--partial", "="], ["auto", "never", "always"]),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),

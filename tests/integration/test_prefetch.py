@@ -235,28 +235,24 @@ def test_what_belongs_to_another_archive_is_not_handed_out(world, scene, walrx):
     names = list(ar.segments(first))
     wal = make_dir(make_dir(world.base / "place") / "pg_wal")
 
-    def inode_of(name):
-        return next(wal.glob(f"xlogtemp.walrx.*.{name}")).stat().st_ino
+    def handed_over(directory, name):
+        """While the file is open, no other one gets its number."""
+        with open(next(wal.glob(f"xlogtemp.walrx.*.{name}")), "rb") as ready:
+            assert by_hand(world, walrx, directory, name, wal / "X", "--prefetch=4MB").returncode == 0
+            return os.fstat(ready.fileno()).st_ino == (wal / "X").stat().st_ino
     assert by_hand(world, walrx, first, names[0], wal / "X", "--prefetch=4MB").returncode == 0
     wait_until(lambda: len(helpers.ready(wal)) == 4, "four are ready")
     # An older form of the archive comes back in place: same name, same size, another file.
     path = ar.segments(first)[names[1]]
     run(["cp", "-a", path, path.with_suffix(".new")])
-    ready = inode_of(names[1])
     path.with_suffix(".new").rename(path)
-    assert by_hand(world, walrx, first, names[1], wal / "X", "--prefetch=4MB").returncode == 0
-    assert (wal / "X").stat().st_ino != ready
+    assert not handed_over(first, names[1])
     wait_until(lambda: names[2] in helpers.ready(wal), "the next is ready")
-    ready = inode_of(names[2])
-    assert by_hand(world, walrx, second, names[2], wal / "X", "--prefetch=4MB").returncode == 0
-    assert (wal / "X").stat().st_ino != ready
-    # The helper of the first archive gives way.
-    wait_until(lambda: not helpers.alive(wal), "it ends")
+    assert not handed_over(second, names[2])
+    wait_until(lambda: not helpers.alive(wal), "the helper of the first archive gives way")
     assert by_hand(world, walrx, second, names[3], wal / "X", "--prefetch=4MB").returncode == 0
     wait_until(lambda: names[4] in helpers.ready(wal), "the next is ready")
-    ready = inode_of(names[4])
-    assert by_hand(world, walrx, second, names[4], wal / "X", "--prefetch=4MB").returncode == 0
-    assert (wal / "X").stat().st_ino == ready
+    assert handed_over(second, names[4])
     helpers.wait_gone(wal, 15)  # nobody asks any more
 
 

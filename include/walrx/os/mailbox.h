@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Short messages to a process that serves a directory: a datagram socket in it. Its file is made
- * first and removed last, so that one to which nothing can be sent says that its owner was killed.
- * A send never waits.
+ * Short messages to a process that serves a directory: a small file in it, which is written over by
+ * each message and watched by its owner. Only the newest message counts. A plain file, because
+ * programs that copy the directory stumble over sockets and pipes. Nobody waits.
  */
 #pragma once
 
@@ -10,18 +10,25 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-typedef enum MailResult {
-    MAIL_SENT,
-    MAIL_NONE, /* there is no such mailbox */
-    MAIL_DEAD, /* nobody reads it */
-    MAIL_FULL, /* or another reason why it was not sent */
-} MailResult;
+#define MAIL_MAX 48
 
-MailResult mailbox_send(const Dir *dir, const char *name, const void *message, size_t length);
+typedef struct Mailbox {
+    const Dir *dir;
+    const char *name;
+    int file;
+    int watch;       /* becomes readable when something is written; -1: look now and then */
+    uint64_t serial; /* of the message that was read last */
+} Mailbox;
 
-/* In place of what is there; whoever opens it removes its file. *ret_fd is for poll. False: the
- * filesystem has no sockets, or another reason to do without. */
-bool mailbox_open(const Dir *dir, const char *name, int *ret_fd);
-/* The next message cut to `capacity`; 0: none. */
-size_t mailbox_next(int fd, void *message, size_t capacity);
+/* False: there is no such mailbox, or nothing can be written. Whether somebody reads it, is known
+ * by the lock of the directory. */
+bool mailbox_send(const Dir *dir, const char *name, const void *message, size_t length);
+
+/* A new one in place of what is there; whoever opens it removes its file. `dir` and `name` are
+ * kept. */
+bool mailbox_open(const Dir *dir, const char *name, Mailbox *ret);
+/* True: `message` is new, and of that length. */
+bool mailbox_read(Mailbox *mailbox, void *message, size_t length);
+void mailbox_close(Mailbox *mailbox);

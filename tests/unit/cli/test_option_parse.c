@@ -346,6 +346,8 @@ static const Refusal refusals[] = {
     {COMMAND_CHECK, "-c queue=1s", "invalid threshold \"1s\" for queue", true},
     {COMMAND_RESTORE, "", "no archive directory specified", true},
     {COMMAND_RESTORE, "-D x --partial=maybe", "invalid value \"maybe\" for option --partial", true},
+    {COMMAND_RESTORE, "-D x --prefetch=many", "invalid value \"many\" for option --prefetch", true},
+    {COMMAND_RESTORE, "-D x --prefetch=2TB", "--prefetch must be in range 0B..1TB", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},

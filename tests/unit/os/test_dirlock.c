@@ -205,6 +205,20 @@ static void who_looks_does_not_turn_a_receiver_away(void **state)
     (void)close(ready[1]);
 }
 
+static void any_directory_can_be_tried(void **state)
+{
+    Dir again;
+    (void)state;
+    assert_true(dir_open(path, true, fake_files_table(), &again, &error));
+    assert_true(dirlock_try(&dir));
+    assert_true(dirlock_try(&dir)); /* it is ours */
+    assert_false(dirlock_try(&again));
+    dir_close(&dir);
+    assert_true(dirlock_try(&again));
+    assert_int_equal(scratch_count(path, "."), 0);
+    dir_close(&again);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -216,6 +230,7 @@ int main(void)
         CASE(who_looks_sees_the_holder_and_takes_nothing),
         CASE(the_lock_file_alone_tells_the_holder_too),
         CASE(who_looks_does_not_turn_a_receiver_away),
+        CASE(any_directory_can_be_tried),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
