@@ -14,11 +14,11 @@
 #include "walrx/cli/options_load.h"
 #include "walrx/observe/observer.h"
 #include "walrx/observe/retention.h"
+#include "walrx/os/host.h"
 #include "walrx/os/wakeup.h"
 #include "walrx/stream/receiver.h"
 #include "walrx/stream/slot.h"
 
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,18 +79,12 @@ static RetentionKeep keep_from(const Options *options)
     return (RetentionKeep){.time_ms = options->keep_time_ms, .size = options->keep_size};
 }
 
-/* The cores this process may use, which a container or taskset can make fewer. */
 unsigned compress_workers_from(const Options *options)
 {
-    cpu_set_t set;
+    unsigned cores = host_cores();
     if (options->compress_workers > 0)
         return (unsigned)options->compress_workers;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 1;
-    int cores = CPU_COUNT(&set);
-    if (cores < 1)
-        return 1;
-    return cores < MAX_DEFAULT_WORKERS ? (unsigned)cores : MAX_DEFAULT_WORKERS;
+    return cores < MAX_DEFAULT_WORKERS ? cores : MAX_DEFAULT_WORKERS;
 }
 
 static VerifyMode verify_mode_from(const Options *options)

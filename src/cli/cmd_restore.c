@@ -110,6 +110,7 @@ static int restore(Options *options, const char *name, const char *target)
         .target = target,
         .partial = partial_mode(options),
         .sync = options->sync,
+        .prefetch = options->prefetch,
         .files = file_table_kernel(),
         .receiver_runs = receiver_runs,
         .receiver_settle = receiver_settle,

@@ -7,6 +7,7 @@
 #include "walrx/cli/options.h"
 
 #include "walrx/restore/find.h"
+#include "walrx/restore/get.h"
 #include "walrx/stream/receiver.h"
 
 #include <limits.h>
@@ -150,6 +151,9 @@ const OptionSpec option_specs[] = {
              "runs; never; always"},
     {"sync", 0, OPTION_FLAG, GENERAL, NULL, RESTORE, MEMBER(sync),
      .help = "make the file durable before it gets its name; the server does not need it"},
+    {"prefetch", 0, OPTION_SIZE, GENERAL, "SIZE", RESTORE, MEMBER(prefetch), .maximum = TERABYTE,
+     .help = "WAL to have ready before a server that recovers asks for it, at least one segment; 0 "
+             "is none; without it, 64MB to 256MB by the machine's memory"},
     {"duration", 0, OPTION_DURATION, GENERAL, "TIME", BENCH, MEMBER(duration_ms), .minimum = 100,
      .maximum = MAX_INTERVAL_MS, .help = "measure for so long (10s, and no limit with --endpos)"},
     {"from", 0, OPTION_LSN, GENERAL, "LSN", BENCH, MEMBER(from),
@@ -298,6 +302,7 @@ void options_init(Options *options)
         .lsn = LSN_INVALID,
         .partial = partial_choices[0],
         .target_timeline = "latest",
+        .prefetch = GET_PREFETCH_AUTO,
     };
 }
 

@@ -101,6 +101,13 @@ static bool open_lock(const Dir *private_dir, const char *name, int *ret_fd, Err
                            private_dir->path, name);
 }
 
+bool dirlock_try_directory(const Dir *dir)
+{
+    int rc;
+    RETRY_EINTR(rc, flock(dir->fd, LOCK_EX | LOCK_NB));
+    return rc == 0;
+}
+
 bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret, Error *err)
 {
     int fd;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STAT_BLOCK 512 /* unit of st_blocks */
@@ -428,6 +429,14 @@ bool file_unbacked(const Dir *dir, const char *name, int fd, uint64_t *ret, Erro
     uint64_t backed = (uint64_t)status.st_blocks * STAT_BLOCK;
     *ret = backed < size ? size - backed : 0;
     return true;
+}
+
+void file_stamp(int fd, uint32_t nanoseconds)
+{
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+    (void)clock_gettime(CLOCK_REALTIME, &times[1]);
+    times[1].tv_nsec = (long)nanoseconds;
+    (void)futimens(fd, times);
 }
 
 void file_write_back_early(int fd, uint64_t offset, uint64_t count)

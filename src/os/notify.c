@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * See notify.h. sd_notify ignores every call when NOTIFY_SOCKET is not set; its failures are not
- * ours to handle: systemd then sees a missing message and acts on it.
+ * See notify.h. Without NOTIFY_SOCKET nobody listens; failures are not ours to handle: systemd then
+ * sees a missing message and acts on it. libsystemd is loaded only where systemd started us.
  */
 #include "walrx/os/notify.h"
 
@@ -11,18 +11,27 @@
 #include <stdio.h>
 
 #ifdef HAVE_LIBSYSTEMD
+#include "walrx/os/library.h"
+
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#define LIBSYSTEMD "libsystemd.so.0"
+
+LIBRARY_FORWARD(LIBSYSTEMD, int, sd_notify, (int unset, const char *state), (unset, state))
+LIBRARY_FORWARD(LIBSYSTEMD, int, sd_watchdog_enabled, (int unset, uint64_t *usec), (unset, usec))
+
 static void send_state(const char *state)
 {
-    (void)sd_notify(0, state);
+    if (getenv("NOTIFY_SOCKET") != NULL)
+        (void)sd_notify(0, state);
 }
 
 uint64_t notify_watchdog_interval_ms(void)
 {
     uint64_t usec = 0;
-    if (sd_watchdog_enabled(0, &usec) <= 0)
+    if (getenv("WATCHDOG_USEC") == NULL || sd_watchdog_enabled(0, &usec) <= 0)
         return 0;
     uint64_t half = usec / 2000;
     return half > 0 ? half : 1;

@@ -248,3 +248,8 @@ bool process_absolute(const char *path, char *buffer, size_t capacity, Error *er
         buffer[--written] = '\0';
     return true;
 }
+
+bool process_exists(pid_t pid)
+{
+    return kill(pid, 0) == 0 || errno == EPERM;
+}

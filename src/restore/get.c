@@ -154,12 +154,25 @@ static bool check_segment_size(Get *get, Error *err)
                      get->request->name, get->archive.dir.path, get->archive.segment_size);
 }
 
+static bool get_plain(Get *get, bool *ret_placed, Error *err)
+{
+    return get->file.kind == WAL_FILE_SEGMENT ? get_segment(get, ret_placed, err)
+                                              : get_history(get, ret_placed, err);
+}
+
 static bool get_opened(Get *get, bool *ret_placed, Error *err)
 {
     if (!get_target_is_of(&get->target, &get->archive, err) || !check_segment_size(get, err))
         return false;
-    return get->file.kind == WAL_FILE_SEGMENT ? get_segment(get, ret_placed, err)
-                                              : get_history(get, ret_placed, err);
+    prefetch_begin(get);
+    bool ok = prefetch_take(get, ret_placed, err);
+    prefetch_note(get);
+    if (ok && !*ret_placed)
+        ok = get_plain(get, ret_placed, err);
+    if (!ok && err->class == ERROR_NO_ROOM && prefetch_release(get))
+        ok = get_plain(get, ret_placed, err);
+    prefetch_end(get, ok && *ret_placed);
+    return ok;
 }
 
 bool get_file(const GetRequest *request, bool *ret_placed, Error *err)

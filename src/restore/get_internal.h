@@ -8,10 +8,19 @@
 #include "walrx/archive/archive.h"
 #include "walrx/restore/get.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TARGET_NAME_SIZE 256
+
+/* The server removes what begins so in pg_wal when it starts after a crash (RemoveTempXlogFiles,
+ * xlog.c, PostgreSQL 15), and so what a killed restore leaves there. */
+#define TEMPORARY_PREFIX "xlogtemp.walrx."
+
+#define CONTROL_FILE "global/pg_control" /* begins with the system identifier in every version */
+#define STANDBY_SIGNAL "standby.signal"
+#define RECOVERY_CONF "recovery.conf" /* before PostgreSQL 12 */
 
 /* Where the file goes. */
 typedef struct GetTarget {
@@ -21,12 +30,38 @@ typedef struct GetTarget {
     Dir data;                         /* the server's data directory; fd -1: not known */
 } GetTarget;
 
+/* A complete segment of the archive: its first form, which is the one that counts. */
+typedef struct PrefetchSource {
+    bool found;
+    WalCompression form;
+    uint64_t mark; /* of the state of that file: which one, how long, changed when */
+} PrefetchSource;
+
+#define PREFETCH_NAME_SIZE 96
+
+typedef enum PrefetchHelper {
+    PREFETCH_HELPER_NONE,
+    PREFETCH_HELPER_LIVES,
+    PREFETCH_HELPER_DEAD, /* it was killed; the lock is ours now */
+} PrefetchHelper;
+
+/* Reading ahead, as far as one request is concerned. */
+typedef struct GetPrefetch {
+    bool on;
+    uint64_t token;                /* of archive and boot */
+    PrefetchSource source;         /* of the segment that is asked for */
+    char name[PREFETCH_NAME_SIZE]; /* under which it is ready, if it is */
+    PrefetchHelper helper;
+} GetPrefetch;
+
 typedef struct Get {
     const GetRequest *request;
     Archive archive;
     GetTarget target;
     WalFileName file; /* the request's name, taken apart */
     SegNo segno;      /* of a segment */
+    GetPrefetch prefetch;
+    const atomic_bool *stop; /* set: give up filling; NULL: nobody would */
 } Get;
 
 /* The target ---------------------------------------------------------------------------------- */
@@ -38,6 +73,10 @@ void get_target_close(GetTarget *target);
 bool get_target_is_of(const GetTarget *target, const Archive *archive, Error *err) MUST_CHECK;
 /* Does the server follow as a standby, or recover to an end? *ret false where nothing tells. */
 bool get_target_is_standby(const GetTarget *target, bool *ret, Error *err) MUST_CHECK;
+
+/* Up to `capacity` bytes of a file in the data directory; *ret_length 0 where there is none. */
+bool get_target_read(const GetTarget *target, const char *name, void *buffer, size_t capacity,
+                     size_t *ret_length, Error *err) MUST_CHECK;
 
 /* The temporary file gets its final name, and fd is closed in any case. */
 bool get_target_place(const GetTarget *target, int fd, Error *err) MUST_CHECK;
@@ -91,3 +130,17 @@ typedef struct GetBranch {
 } GetBranch;
 
 bool get_branch_look(Get *get, GetBranch *ret, Error *err) MUST_CHECK;
+
+/* Reading ahead ------------------------------------------------------------------------------- */
+
+/* In this order around a request. Is it wanted, and is it known what is asked for? */
+void prefetch_begin(Get *get);
+/* Places the segment if it is ready or just being made. */
+bool prefetch_take(Get *get, bool *ret_placed, Error *err) MUST_CHECK;
+/* Tells the helper. */
+void prefetch_note(Get *get);
+/* Starts one where that pays, or clears up behind one that was killed. */
+void prefetch_end(Get *get, bool placed);
+
+/* Gives the space back that is taken; false: none is. */
+bool prefetch_release(Get *get);

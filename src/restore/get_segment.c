@@ -75,6 +75,8 @@ static bool take_bytes(void *context, const void *data, size_t length, Error *er
     const Get *get = filling->get;
     const WalScanner *scanner = &filling->scanner;
     char text[LSN_TEXT_SIZE];
+    if (get->stop != NULL && atomic_load(get->stop))
+        return error_set(err, ERROR_STOPPED, "nobody waits for it any more");
     if (length > get->archive.segment_size - filling->length)
         return error_set(err, ERROR_ARCHIVE, "it is longer than a segment of %u bytes",
                          get->archive.segment_size);

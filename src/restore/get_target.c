@@ -12,13 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The server removes what begins so in pg_wal when it starts after a crash (RemoveTempXlogFiles,
- * xlog.c, PostgreSQL 15), and so what a killed restore leaves there. */
-#define TEMPORARY_PREFIX "xlogtemp.walrx."
-
-#define CONTROL_FILE "global/pg_control" /* begins with the system identifier in every version */
-#define STANDBY_SIGNAL "standby.signal"
-#define RECOVERY_CONF "recovery.conf" /* before PostgreSQL 12 */
 #define RECOVERY_CONF_MAX ((size_t)64 * 1024)
 
 /* Up to the last slash; "." without one. */
@@ -76,9 +69,8 @@ void get_target_close(GetTarget *target)
     dir_close(&target->dir);
 }
 
-/* Up to `capacity` bytes of a file in the data directory; *ret_length 0 where there is none. */
-static bool read_start(const GetTarget *target, const char *name, void *buffer, size_t capacity,
-                       size_t *ret_length, Error *err)
+bool get_target_read(const GetTarget *target, const char *name, void *buffer, size_t capacity,
+                     size_t *ret_length, Error *err)
 {
     bool exists = false;
     uint64_t size;
@@ -101,7 +93,7 @@ bool get_target_is_of(const GetTarget *target, const Archive *archive, Error *er
 {
     uint64_t identifier; /* in the byte order of the server's machine, which is this one */
     size_t length;
-    if (!read_start(target, CONTROL_FILE, &identifier, sizeof(identifier), &length, err))
+    if (!get_target_read(target, CONTROL_FILE, &identifier, sizeof(identifier), &length, err))
         return false;
     if (length < sizeof(identifier) || identifier == archive->system_identifier)
         return true;
@@ -139,7 +131,7 @@ bool get_target_is_standby(const GetTarget *target, bool *ret, Error *err)
     if (target->data.fd < 0)
         return true;
     if (!file_status(&target->data, STANDBY_SIGNAL, &exists, &size, err) ||
-        !read_start(target, RECOVERY_CONF, text, sizeof(text) - 1, &length, err))
+        !get_target_read(target, RECOVERY_CONF, text, sizeof(text) - 1, &length, err))
         return false;
     text[length] = '\0';
     *ret = exists || conf_is_standby(text);

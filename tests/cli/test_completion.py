@@ -80,7 +80,7 @@ def complete(script, tmp_path):
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["res"], ["restore"]),
-    (["restore", "--"], ["--directory", "--partial", "--sync", "--version", "--help"]),
+    (["restore", "--"], ["--directory", "--partial", "--sync", "--prefetch", "--version", "--help"]),
     (["restore", "--partial", "="], ["auto", "never", "always"]),
     (["find", "--"], ["--directory", "--time", "--restore-point", "--lsn", "--xid", "--latest", "--exclusive", "--timeline",
                       "--from", "--before", "--after", "--json", "--version", "--help"]),

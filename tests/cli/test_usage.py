@@ -65,7 +65,7 @@ def test_usage_errors_have_a_hint(walrx, args):
 
 
 @pytest.mark.parametrize("args", [[], ["-D", "x"], ["-D", "x", "a"], ["-D", "x", "a", "b", "c"], ["a", "b"],
-                                  ["-D", "x", "--nosuch", "a", "b"], ["-D", "x", "--partial=maybe", "a", "b"],
+                                  ["-D", "x", "--nosuch", "a", "b"], ["-D", "x", "--partial=maybe", "a", "b"], ["-D", "x", "--prefetch=2TB", "a", "b"],
                                   ["-D", "x", "b", "000000010000000000000001"], ["-D", "x", "00000002.history", "x/"]])
 def test_usage_errors_of_restore_are_no_end_of_the_archive(walrx, args):
     """PostgreSQL takes 1 to 125 for that."""

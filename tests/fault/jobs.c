@@ -6,6 +6,7 @@
 
 #include "fake_files.h"
 #include "fixture.h"
+#include "prefetch_internal.h"
 
 #include "../unit/proto/walmaker.h"
 #include "walrx/archive/compressor.h"
@@ -18,7 +19,6 @@
 #include "walrx/archive/stats.h"
 #include "walrx/archive/store.h"
 #include "walrx/archive/verify.h"
-#include "walrx/restore/get.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -404,14 +404,15 @@ static bool holds(const char *target, const void *data, size_t length)
 }
 
 /* What lies under a final name is whole, whatever happened to the run that put it there. */
-static bool restore_file(const char *path, const char *name, const void *data, size_t length,
-                         Error *err)
+static bool restore_from(const char *path, const char *name, uint64_t prefetch, const void *data,
+                         size_t length, Error *err)
 {
     char target[2 * SCRATCH_PATH_SIZE];
     GetRequest request = {.directory = path,
                           .name = name,
                           .target = target,
                           .sync = true,
+                          .prefetch = prefetch,
                           .files = fake_files_table(),
                           .receiver_runs = no_receiver};
     bool placed = false;
@@ -421,6 +422,12 @@ static bool restore_file(const char *path, const char *name, const void *data, s
     if ((ok && !(placed && whole)) || (!whole && access(target, F_OK) == 0))
         return error_set(err, ERROR_PROTOCOL, "not placed, or not whole");
     return ok;
+}
+
+static bool restore_file(const char *path, const char *name, const void *data, size_t length,
+                         Error *err)
+{
+    return restore_from(path, name, 0, data, length, err);
 }
 
 static bool run_restore(const char *path, Error *err)
@@ -433,6 +440,43 @@ static bool run_restore(const char *path, Error *err)
                         err) &&
            restore_file(path, fixture_name(FIRST + 2, WAL_RAW, false), partial, SIZE, err) &&
            restore_file(path, "00000002.history", later_text, strlen(later_text), err);
+}
+
+static void make_ready(Get *get)
+{
+    PrefetchStep step = {.timeline = 1, .segno = FIRST + 1};
+    prefetch_begin(get);
+    step.source = get->prefetch.source;
+    if (get->prefetch.on && step.source.found)
+        (void)prefetch_make(get, &step, get->prefetch.name, 0);
+}
+
+/* Without a helper's process: nothing complete follows. Whatever happens while the segment is made
+ * ready, the request gets it. */
+static bool run_restore_ahead(const char *path, Error *err)
+{
+    static Get get;
+    char target[2 * SCRATCH_PATH_SIZE];
+    const char *name = fixture_name(FIRST + 1, WAL_RAW, false);
+    GetRequest request = {.directory = path,
+                          .name = name,
+                          .target = target,
+                          .sync = true,
+                          .prefetch = SIZE,
+                          .files = fake_files_table()};
+    bool loaded;
+    Error ignored;
+    (void)snprintf(target, sizeof(target), "%s/data/pg_wal/%s", path, name);
+    get = (Get){.request = &request, .file = {.timeline = 1}, .segno = FIRST + 1};
+    if (get_target_open(&request, &get.target, &ignored)) {
+        if (archive_open_to_read(path, request.files, &get.archive, &loaded, &ignored)) {
+            if (get.archive.bound)
+                make_ready(&get);
+            archive_close(&get.archive);
+        }
+        get_target_close(&get.target);
+    }
+    return restore_from(path, name, SIZE, segment(FIRST + 1), SIZE, err);
 }
 
 const Job jobs[] = {
@@ -471,6 +515,7 @@ const Job jobs[] = {
     {.name = "a failover", .prepare = prepare_raw, .run = run_failover, .stores = true},
     {.name = "verify", .prepare = prepare_all_forms, .run = run_verify, .looks = true},
     {.name = "restore", .prepare = prepare_restore, .run = run_restore},
+    {.name = "restore of what is ready", .prepare = prepare_restore, .run = run_restore_ahead},
     {.name = "list", .prepare = prepare_all_forms, .run = run_list, .looks = true},
     {.name = "stats", .prepare = prepare_all_forms, .run = run_stats, .looks = true},
 };

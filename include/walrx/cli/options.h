@@ -166,6 +166,7 @@ typedef struct Options {
     uint64_t keep_time_ms; /* 0: not given */
     uint64_t keep_size;    /* 0: not given */
     bool dry_run;
+    uint64_t prefetch; /* bytes; GET_PREFETCH_AUTO: not given */
 } Options;
 
 #define MONITOR_ON "on"

@@ -22,6 +22,9 @@ typedef struct DirLock {
  * A filesystem that cannot lock directories (NFS) is passed over: there the lock file decides. */
 bool dirlock_directory(const Dir *dir, Error *err) MUST_CHECK;
 
+/* The same for any directory and without waiting or a message; false also where that cannot be. */
+bool dirlock_try_directory(const Dir *dir);
+
 /* Locks the file, made where it is missing. archive_path is for the message. */
 bool dirlock_file(const Dir *private_dir, const char *archive_path, DirLock *ret,
                   Error *err) MUST_CHECK;

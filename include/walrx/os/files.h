@@ -135,5 +135,9 @@ bool file_space_left(const Dir *dir, uint64_t *ret, Error *err) MUST_CHECK;
 /* How much of the file's size has no blocks yet, and so may meet a full disk when it is written. */
 bool file_unbacked(const Dir *dir, const char *name, int fd, uint64_t *ret, Error *err) MUST_CHECK;
 
+/* Sets the fraction of a second of the file's last change; another change replaces it. A hint that
+ * not every filesystem keeps. */
+void file_stamp(int fd, uint32_t nanoseconds);
+
 /* Starts write-back of a range early, without waiting; a hint that cannot fail visibly. */
 void file_write_back_early(int fd, uint64_t offset, uint64_t count);

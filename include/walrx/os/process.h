@@ -46,6 +46,8 @@ bool process_start(const char *const argv[], const ProcessUser *user, const char
 /* Has a child ended? Then *ret_status is as of waitpid. */
 bool process_ended(pid_t pid, int *ret_status);
 void process_signal(pid_t pid, int signal);
+/* Does any process have this number? Also somebody else's. */
+bool process_exists(pid_t pid);
 
 /* Where this program's file is, to call it again. ERROR_OPERATOR: it is not there any more. */
 bool process_own_path(char *buffer, size_t capacity, Error *err) MUST_CHECK;

@@ -21,12 +21,16 @@
 #include "walrx/os/files.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef enum GetPartial {
     GET_PARTIAL_AUTO, /* by the rules above */
     GET_PARTIAL_NEVER,
     GET_PARTIAL_ALWAYS, /* whatever the rules say */
 } GetPartial;
+
+/* By memory and segment size, and only for a server that recovers. */
+#define GET_PREFETCH_AUTO UINT64_MAX
 
 typedef struct GetRequest {
     const char *directory; /* of the archive */
@@ -35,6 +39,10 @@ typedef struct GetRequest {
     const char *target;    /* %p */
     GetPartial partial;
     bool sync; /* durable under its final name on return */
+    /* Bytes of WAL to read ahead, at least one segment; 0: none. A process stays behind on return
+     * that makes the next segments ready beside the target; it ends by itself, and so does not
+     * hold up the caller. Not while the caller has threads. */
+    uint64_t prefetch;
     const FileTable *files;
 
     /* How it is with a receiver of this archive; called only where a partial may be served. */

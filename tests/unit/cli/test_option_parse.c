@@ -355,6 +355,8 @@ static const Refusal refusals[] = {
     {COMMAND_FIND, "--xid=0", "--xid must be in range 1..18446744073709551615", true},
     {COMMAND_FIND, "--latest --before=1001", "--before must be in range 1..1000", true},
     {COMMAND_FIND, "--latest --after=", "invalid value \"\" for option --after", true},
+    {COMMAND_RESTORE, "-D x --prefetch=many", "invalid value \"many\" for option --prefetch", true},
+    {COMMAND_RESTORE, "-D x --prefetch=2TB", "--prefetch must be in range 0B..1TB", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},

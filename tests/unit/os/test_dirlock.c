@@ -230,6 +230,20 @@ static void another_lock_tells_who_has_it(void **state)
     assert_int_equal(error.os_errno, EACCES);
 }
 
+static void any_directory_can_be_tried(void **state)
+{
+    Dir again;
+    (void)state;
+    assert_true(dir_open(path, true, fake_files_table(), &again, &error));
+    assert_true(dirlock_try_directory(&dir));
+    assert_true(dirlock_try_directory(&dir)); /* it is ours */
+    assert_false(dirlock_try_directory(&again));
+    dir_close(&dir);
+    assert_true(dirlock_try_directory(&again));
+    assert_int_equal(scratch_count(path, "."), 0);
+    dir_close(&again);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -242,6 +256,7 @@ int main(void)
         CASE(the_lock_file_alone_tells_the_holder_too),
         CASE(who_looks_does_not_turn_a_receiver_away),
         cmocka_unit_test_setup_teardown(another_lock_tells_who_has_it, setup, teardown),
+        CASE(any_directory_can_be_tried),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

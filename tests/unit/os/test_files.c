@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -426,6 +427,25 @@ static void a_directory_is_ones_own_or_not(void **state)
     dir_close(&inside);
 }
 
+static void a_stamp_lasts_until_the_next_change(void **state)
+{
+    struct stat status;
+    struct timespec now;
+    char byte = 0;
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    (void)state;
+    int fd = open_file("file", FILE_CREATE);
+    file_stamp(fd, 123456789);
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_equal(status.st_mtim.tv_nsec, 123456789);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    assert_in_range(status.st_mtim.tv_sec, now.tv_sec - 60, now.tv_sec);
+    assert_true(file_write_at(&dir, "file", fd, &part, 1, 0, &error));
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_not_equal(status.st_mtim.tv_nsec, 123456789);
+    file_close(&dir, fd);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -450,6 +470,7 @@ int main(void)
         CASE(what_is_appended_comes_behind_what_others_append),
         CASE(the_date_of_a_file_can_be_handed_on),
         CASE(a_directory_is_ones_own_or_not),
+        CASE(a_stamp_lasts_until_the_next_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

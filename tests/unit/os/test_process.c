@@ -171,6 +171,18 @@ static void paths_do_not_depend_on_the_directory(void **state)
     assert_false(process_own_path(small, sizeof(small), &error));
 }
 
+static void it_is_known_who_is_there(void **state)
+{
+    (void)state;
+    assert_true(process_exists(getpid()));
+    assert_true(process_exists(1)); /* whoever it belongs to */
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(process_exists(child));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +193,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_child_has_no_signal_blocked, setup, teardown),
         cmocka_unit_test_setup_teardown(a_started_program_has_a_log_and_a_session, setup, teardown),
         cmocka_unit_test_setup_teardown(root_runs_programs_as_others, setup, teardown),
+        cmocka_unit_test(it_is_known_who_is_there),
         cmocka_unit_test_setup_teardown(paths_do_not_depend_on_the_directory, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
