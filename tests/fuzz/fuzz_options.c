@@ -8,7 +8,7 @@
 #include "walrx/cli/option_parse.h"
 
 #define ARGUMENTS_MAX 32
-#define COMMANDS 11 /* bits of CommandBit */
+#define COMMANDS 12 /* bits of CommandBit */
 #define TEXT_SIZE 4096
 
 static int split(const uint8_t *data, size_t size, char *text, char **arguments)
