@@ -75,7 +75,7 @@ def complete(script, tmp_path):
     (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
     (["bench", "--sink", "="], ["null", "disk"]),
     (["bench", "--slot"], []),
-    (["sta"], ["status"]),
+    (["sta"], ["status", "stage"]),
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["res"], ["restore"]),
@@ -84,6 +84,10 @@ def complete(script, tmp_path):
     (["find", "--"], ["--directory", "--time", "--restore-point", "--lsn", "--xid", "--latest", "--exclusive", "--timeline",
                       "--from", "--before", "--after", "--json", "--version", "--help"]),
     (["find", "--before", "="], []),
+    (["stage", "--target-t"], ["--target-time", "--target-timeline"]),
+    (["stage", "--action", "="], ["pause", "promote", "shutdown"]),
+    (["stage", "--into", "=", "f"], ["folder one"]),
+    (["stage", "-T", ""], []),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
@@ -93,7 +97,7 @@ def test_completes(complete, words, expected):
 
 def test_all_commands_are_offered(complete):
     assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify",
-                            "restore", "find", "bench", "completion", "help"]
+                            "restore", "find", "stage", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):
