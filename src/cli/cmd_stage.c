@@ -113,7 +113,9 @@ static int stage_all(const Options *options, const StageRequest *request, Stage 
         stage_print_plan(stdout, request, stage);
         (void)fflush(stdout);
     }
-    if (!make_and_start(request, stage, options->timeout_ms, &reached, &made, &error))
+    /* Until here a signal ends the program at once: there is nothing to take back. */
+    if (!signals_open(&request->control->signal_fd, &error) ||
+        !make_and_start(request, stage, options->timeout_ms, &reached, &made, &error))
         return fail(stage, made, &error);
     const StageReached *how = request->start ? &reached : NULL;
     if (!options->json) {
@@ -150,8 +152,7 @@ static int run(const Options *options)
     Error error;
     Stage *stage = calloc(1, sizeof(*stage));
     bool ok = stage != NULL || error_set(&error, ERROR_MEMORY, "out of memory");
-    ok = ok && target_read(COMMAND_STAGE, options, &request.target, &error) &&
-         signals_open(&control.signal_fd, &error);
+    ok = ok && target_read(COMMAND_STAGE, options, &request.target, &error);
     int status = 1;
     if (ok) {
         status = stage_all(options, &request, stage);

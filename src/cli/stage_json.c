@@ -42,7 +42,7 @@ static json_t *place_of(const FindPlace *place)
     static const char *const kinds[] = {[WAL_EVENT_NONE] = "record",
                                         [WAL_EVENT_COMMIT] = "commit",
                                         [WAL_EVENT_ABORT] = "abort",
-                                        [WAL_EVENT_RESTORE_POINT] = "restore point"};
+                                        [WAL_EVENT_RESTORE_POINT] = "restore_point"};
     char time[CLOCK_TEXT_SIZE];
     bool timed = place->event.kind != WAL_EVENT_NONE;
     if (!place->found)
@@ -99,15 +99,16 @@ static json_t *copy_of(const Stage *stage)
 static json_t *reached_of(const StageReached *reached)
 {
     static const char *const ends[] = {
-        [STAGE_PAUSED] = "paused", [STAGE_PROMOTED] = "promoted", [STAGE_SHUT_DOWN] = "shut down"};
+        [STAGE_PAUSED] = "paused", [STAGE_PROMOTED] = "promoted", [STAGE_SHUT_DOWN] = "shut_down"};
     if (reached == NULL)
         return json_null();
-    return json_pack(
-        "{s:s, s:o, s:o, s:I, s:b, s:o, s:o}", "state", ends[reached->end], "lsn",
-        text_or_null(reached->lsn), "last_commit", text_or_null(reached->last_commit), "timeline",
-        (json_int_t)reached->timeline, "as_foreseen", reached->expected ? 1 : 0, "pid",
-        reached->end == STAGE_SHUT_DOWN ? json_null() : json_integer((json_int_t)reached->pid),
-        "username", text_or_null(reached->username));
+    return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o, s:o}", "state", ends[reached->end], "lsn",
+                     text_or_null(reached->lsn), "last_commit", text_or_null(reached->last_commit),
+                     "timeline", (json_int_t)reached->timeline, "as_foreseen",
+                     reached->lsn[0] != '\0' ? json_boolean(reached->expected) : json_null(), "pid",
+                     reached->end == STAGE_SHUT_DOWN ? json_null()
+                                                     : json_integer((json_int_t)reached->pid),
+                     "username", text_or_null(reached->username));
 }
 
 bool stage_print_json(FILE *out, const StageRequest *request, const Stage *stage,

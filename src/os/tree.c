@@ -78,19 +78,19 @@ static bool note_content(void *context, const char *name)
     return !contents->claimed;
 }
 
-static bool place_is_empty(const TreePlace *place, Error *err)
+static bool is_empty(const Dir *dir, const char *claim, Error *err)
 {
-    Contents contents = {.claim = place->claim};
-    if (!dir_visit(&place->dir, note_content, &contents, err))
+    Contents contents = {.claim = claim};
+    if (!dir_visit(dir, note_content, &contents, err))
         return false;
     if (contents.claimed) {
-        error_set(err, ERROR_USAGE, "directory \"%s\" holds an unfinished copy", place->dir.path);
+        error_set(err, ERROR_USAGE, "directory \"%s\" holds an unfinished copy", dir->path);
         error_detail(err, "It contains \"%s\": an earlier run was killed, or still goes on.",
-                     place->claim);
+                     claim);
         return error_hint(err, "If none goes on, remove the directory, or choose another one.");
     }
     if (contents.any) {
-        error_set(err, ERROR_USAGE, "directory \"%s\" is not empty", place->dir.path);
+        error_set(err, ERROR_USAGE, "directory \"%s\" is not empty", dir->path);
         error_detail(err, "It contains \"%s\".", contents.first);
         return error_hint(err, "Choose a directory that is empty or does not exist: nothing is "
                                "ever written over.");
@@ -120,6 +120,25 @@ static bool place_open(const char *path, mode_t mode, TreePlace *place, Error *e
     return true;
 }
 
+bool tree_place_check(const char *path, const char *claim, const FileTable *files, bool *ret_exists,
+                      Error *err)
+{
+    struct stat status;
+    Dir dir;
+    int rc;
+    RETRY_EINTR(rc, files->fstatat(AT_FDCWD, path, &status, 0));
+    *ret_exists = rc == 0;
+    if (rc != 0 && errno != ENOENT)
+        return error_set_errno(err, ERROR_USAGE, errno, "could not look at \"%s\"", path);
+    if (rc != 0)
+        return true;
+    if (!dir_open(path, false, files, &dir, err))
+        return false;
+    bool ok = is_empty(&dir, claim, err);
+    dir_close(&dir);
+    return ok;
+}
+
 bool tree_place_begin(const char *path, const char *claim, mode_t mode, const TreeOwner *owner,
                       const FileTable *files, TreePlace *ret, Error *err)
 {
@@ -127,7 +146,7 @@ bool tree_place_begin(const char *path, const char *claim, mode_t mode, const Tr
         .dir = {.fd = -1, .file_mode = NEW_MODE, .files = files}, .claim = claim, .begun = true};
     int fd = -1;
     (void)snprintf(place.dir.path, sizeof(place.dir.path), "%s", path);
-    bool ok = place_open(path, mode, &place, err) && place_is_empty(&place, err);
+    bool ok = place_open(path, mode, &place, err) && is_empty(&place.dir, claim, err);
     if (ok) {
         RETRY_EINTR(fd, files->openat(place.dir.fd, claim, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
                                       NEW_MODE));

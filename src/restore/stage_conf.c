@@ -104,6 +104,7 @@ void stage_conf_libraries(const char *list, char *ret_kept, char *ret_dropped, s
 #define CONTROL_WORDS 128 /* in its first sector, which holds all of it */
 #define CONTROL_ALIGN 8
 #define FLOAT_FORMAT 1234567.0
+#define SENDERS_MAJOR 12  /* a standby needs as many as the primary has, from here on */
 #define LIMIT_MAX 0x3FFFF /* MAX_BACKENDS */
 
 /* Where the members are differs from major to major, but these stand before floatFormat, a constant
@@ -126,7 +127,7 @@ StageLimits stage_conf_limits(const uint8_t *control, size_t length, int major)
     at -= 2; /* behind it track_commit_timestamp */
     limits.locks = words[at--];
     limits.prepared = words[at--];
-    limits.senders = major >= 12 ? words[at--] : 0;
+    limits.senders = major >= SENDERS_MAJOR ? words[at--] : 0;
     limits.workers = words[at--];
     limits.connections = words[at];
     limits.known = limits.connections > 0 && limits.connections <= LIMIT_MAX &&
@@ -156,14 +157,16 @@ static void add_directory(StageText *text, const char *name, const char *path)
     stage_text_setting(text, name, value);
 }
 
-static void add_limits(StageText *text, const StageLimits *limits)
+static void add_limits(StageText *text, const StageLimits *limits, int major)
 {
+    if (major < SENDERS_MAJOR) /* they are among the connections, which may be few */
+        add_number(text, "max_wal_senders", 0);
     if (!limits->known)
         return;
     stage_text_add(text, "# Not less than the primary had, or a standby does not start.\n");
     add_number(text, "max_connections", limits->connections);
     add_number(text, "max_worker_processes", limits->workers);
-    if (limits->senders > 0)
+    if (major >= SENDERS_MAJOR)
         add_number(text, "max_wal_senders", limits->senders);
     add_number(text, "max_prepared_transactions", limits->prepared);
     add_number(text, "max_locks_per_transaction", limits->locks);
@@ -221,7 +224,7 @@ bool stage_conf_main(const StageRequest *request, const Stage *stage, char *buff
                           "cluster_name = 'walrx stage'\n"
                           "\n"
                           "hot_standby = on\n");
-    add_limits(&text, &stage->limits);
+    add_limits(&text, &stage->limits, stage->base.major);
     if (stage->libraries[0] != '\0')
         stage_text_setting(&text, "shared_preload_libraries", stage->libraries);
     stage_text_add(&text, "\n"

@@ -67,8 +67,6 @@ static bool check_name(const char *into, Error *err)
     return true;
 }
 
-static bool check_empty(Stage *stage, const FileTable *files, Error *err);
-
 bool stage_place_check(const StageRequest *request, Stage *stage, Error *err)
 {
     char into[DIR_PATH_SIZE];
@@ -92,38 +90,7 @@ bool stage_place_check(const StageRequest *request, Stage *stage, Error *err)
             return error_hint(err, "Choose another place for --into.");
         }
     }
-    return check_empty(stage, request->files, err);
-}
-
-static bool note_name(void *context, const char *name)
-{
-    char *first = context;
-    (void)snprintf(first, NAME_MAX + 1, "%s", name);
-    return false;
-}
-
-/* As making it will find out, but before anything else is looked at. */
-static bool check_empty(Stage *stage, const FileTable *files, Error *err)
-{
-    char first[NAME_MAX + 1] = "";
-    Dir dir;
-    stage->exists = access(stage->into, F_OK) == 0;
-    if (!stage->exists)
-        return true;
-    if (!dir_open(stage->into, false, files, &dir, err))
-        return false;
-    bool ok = dir_visit(&dir, note_name, first, err);
-    dir_close(&dir);
-    if (!ok || first[0] == '\0')
-        return ok;
-    if (strcmp(first, STAGE_CLAIM) == 0) {
-        error_set(err, ERROR_USAGE, "directory \"%s\" holds an unfinished copy", stage->into);
-        return error_hint(err, "If no other walrx stage works on it, remove it.");
-    }
-    error_set(err, ERROR_USAGE, "directory \"%s\" is not empty", stage->into);
-    error_detail(err, "It contains \"%s\".", first);
-    return error_hint(err, "Name a directory that is empty or does not exist: nothing is written "
-                           "over.");
+    return tree_place_check(stage->into, STAGE_CLAIM, request->files, &stage->exists, err);
 }
 
 /* ---- whose ---- */

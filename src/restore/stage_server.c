@@ -129,11 +129,13 @@ static void add_hint(const Server *server, const char *log, Error *err)
         {"before configured recovery target was reached",
          "The archive ended before the target: did its contents change meanwhile?"},
         {"before consistent recovery point", "The target is too early for this backup."},
-        {"directory \"", "Recovery needs a directory that the log names."},
+        {"Create this directory for the tablespace",
+         "Make the directory that the log names, for the user who runs the server, and start "
+         "again."},
     };
     const StageTexts *settings = &server->request->settings;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strstr(log, "FATAL") != NULL && strstr(log, known[i].text) != NULL) {
+        if (strstr(log, known[i].text) != NULL) {
             error_hint(err, "%s", known[i].hint);
             return;
         }
@@ -246,7 +248,7 @@ static bool check_end(Server *server, char log[STAGE_LOG_TAIL_SIZE])
 {
     StageReached *reached = &server->reached;
     char text[LSN_TEXT_SIZE];
-    Lsn lsn;
+    Lsn lsn = LSN_INVALID;
     reached->expected = lsn_parse(reached->lsn, &lsn) && lsn == server->stage->found.replayed;
     if (reached->end == wanted_end(server->request) &&
         (reached->expected || lsn >= server->stage->found.last.end))

@@ -12,6 +12,7 @@
 #include "walrx/base/parse.h"
 #include "walrx/proto/timeline.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -307,7 +308,7 @@ static bool check_rights(const Check *check)
     (void)snprintf(path, sizeof(path), "%s/%s", stage->archive, name);
     if (!process_access(&stage->user, path, R_OK, &refused, check->err))
         return false;
-    if (refused == 0 || !found)
+    if (refused == 0 || refused == ENOENT)
         return true;
     error_set_errno(check->err, ERROR_OPERATOR, refused, "user \"%s\" cannot read \"%s\"",
                     stage->user.name, path);

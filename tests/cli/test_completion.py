@@ -76,7 +76,7 @@ def complete(script, tmp_path):
     (["bench", "--sink", "="], ["null", "disk"]),
     (["bench", "--slot"], []),
     (["statu"], ["status"]),
-    (["sta"], ["status", "stats"]),
+    (["sta"], ["status", "stats", "stage"]),
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["res"], ["restore"]),
@@ -86,6 +86,10 @@ def complete(script, tmp_path):
                       "--from", "--before", "--after", "--json", "--version", "--help"]),
     (["find", "--before", "="], []),
     (["stats", "--"], ["--directory", "--timeline", "--json", "--version", "--help"]),
+    (["stage", "--target-t"], ["--target-time", "--target-timeline"]),
+    (["stage", "--action", "="], ["pause", "promote", "shutdown"]),
+    (["stage", "--into", "=", "f"], ["folder one"]),
+    (["stage", "-T", ""], []),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
@@ -95,7 +99,7 @@ def test_completes(complete, words, expected):
 
 def test_all_commands_are_offered(complete):
     assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify",
-                            "restore", "find", "stats", "bench", "completion", "help"]
+                            "restore", "find", "stats", "stage", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

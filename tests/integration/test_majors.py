@@ -11,7 +11,8 @@ from harness import archive as ar
 from harness import majors
 from harness.postgres import Load
 from harness.restore import restored
-from harness.util import clean_env, lsn, run
+from harness.staged import Stages
+from harness.util import clean_env, lsn, make_dir, run
 from test_list import commit, listed
 from test_stats import assert_same_counts, stats
 from test_timelines import assert_follows, fail_over, multi_host
@@ -60,6 +61,43 @@ def verified(world, walrx, directory, server):
             counted += len(records)
         assert result["records"] == counted > 0
     return result
+
+
+def test_stages(world, walrx, major):
+    """Raised limits, which pg_control knows; a target in the middle, and the end."""
+    number, bindir, _ = major
+    server = server_of(world, major)
+    server.configure(max_connections=150, max_worker_processes=12, max_wal_senders=13, max_prepared_transactions=7,
+                     max_locks_per_transaction=70)
+    server.stop()
+    server.start()
+    server.create_slot("arch")
+    directory = world.archive()
+    it = world.receive(walrx, directory, server, "--synchronous", slot="arch", compress="zstd:1")
+    it.wait_streaming(server)
+    server.sql("create table marks(n int)")
+    backup = world.base / "backup"
+    server.base_backup(backup, wal="none")
+    server.sql("insert into marks values (1)")
+    server.sql("select pg_create_restore_point('here')")
+    server.switch()
+    server.sql("insert into marks values (2)")
+    it.wait_received(server, column="flush_lsn")
+    assert it.stop() == 0
+    make_dir(world.base / "s", 0o755)
+    stages = Stages(world, walrx, bindir)
+    try:
+        staged = stages.start(directory, backup, world.base / "s" / "a", "--restore-point=here")
+        assert staged.reached["state"] == "paused" and staged.reached["as_foreseen"]
+        assert staged.sql("select max(n) from marks") == "1"
+        assert staged.sql("select string_agg(setting, ' ' order by name) from pg_settings where name in ('max_connections', "
+                          "'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', "
+                          "'max_locks_per_transaction')") == f"150 70 7 {13 if number >= 12 else 0} 12"
+        staged = stages.start(directory, backup, world.base / "s" / "b", "--latest")
+        assert staged.reached["state"] == "promoted" and staged.reached["timeline"] == 2
+        assert staged.sql("insert into marks select max(n) + 1 from marks returning n") == "3"
+    finally:
+        stages.close()
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ def test_promotes_or_shuts_down_where_asked_to(scene, stages, world):
     staged = stages.start(scene.archives["raw"], scene.backup, world.base / "s" / "a", target, "--action=promote")
     assert staged.reached["state"] == "promoted" and marks(staged) == "1,2"
     staged = stages.start(scene.archives["raw"], scene.backup, world.base / "s" / "b", target, "--action=shutdown")
-    assert staged.reached["state"] == "shut down" and not postmasters(world.base / "s" / "b")
+    assert staged.reached["state"] == "shut_down" and not postmasters(world.base / "s" / "b")
     assert "shut down" in run([BINDIR / "pg_controldata", world.base / "s" / "b"], env={"LC_ALL": "C"}).stdout
 
 
@@ -194,6 +194,8 @@ def test_root_makes_it_for_the_owner_of_the_backup(scene, stages, into):
     staged = stages.start(scene.archives["raw"], scene.backup, into, "--restore-point=here", root=True)
     assert marks(staged) == "1,2"
     uid = pwd.getpwnam(SERVER_USER).pw_uid
+    archive = scene.archives["raw"]
+    assert {path.stat().st_uid for path in [archive, *archive.rglob("*")]} == {uid}
     assert {path.stat().st_uid for path in [into, *into.rglob("*")]} == {uid}
     assert Path(f"/proc/{staged.reached['pid']}").stat().st_uid == uid
     assert into.stat().st_mode & 0o777 == 0o700
@@ -278,6 +280,88 @@ def test_a_link_to_the_primarys_wal_is_not_followed(scene, stages, into, world):
     staged = stages.start(scene.archives["raw"], backup, into, "--latest")
     assert marks(staged) == "1,2,3,4"
     assert not (into / "pg_wal").is_symlink() and not list(elsewhere.iterdir())
+
+
+def test_a_primary_that_raised_a_setting_after_the_backup(world, stages, walrx, into):
+    """The backup does not know of it; the server stops for it, and the way out is named."""
+    primary = world.server()
+    primary.sql("create table marks(n int)")
+    directory = world.archive()
+    primary.create_slot("arch")
+    run_ = world.receive(walrx, directory, primary, "--synchronous", slot="arch")
+    run_.wait_streaming(primary)
+    backup = world.base / "backup"
+    primary.base_backup(backup, wal="none")
+    primary.sql("insert into marks values (1)")
+    primary.sql("alter system set max_connections = 60")
+    primary.stop()
+    primary.start()
+    primary.sql("insert into marks values (2)")
+    run_.wait_streaming(primary)
+    run_.wait_received(primary, column="flush_lsn")
+    assert run_.stop() == 0
+    done = stages.run(directory, backup, into, "--latest", "--start")
+    assert done.returncode == 1 and "max_connections = 30" in done.stderr, done.stderr
+    assert "with --set=NAME=VALUE" in done.stderr and not postmasters(into)
+    shutil.rmtree(into)
+    assert marks(stages.start(directory, backup, into, "--latest", "--set=max_connections=60")) == "1,2"
+
+
+@pytest.mark.receivers("walrx")
+def test_timelines(world, stages, receiver):
+    """The old primary goes on after the standby has been promoted: a backup taken there leads nowhere."""
+    a = world.server()
+    a.create_slot("arch")
+    old, directory = world.archive(), world.archive()
+    b = world.standby(a)
+    run_ = world.receive(receiver, old, a, "--synchronous", slot="arch")
+    run_.wait_streaming(a)
+    a.sql("create table marks(n int)")
+    backup, dead = world.base / "backup", world.base / "dead"
+    a.base_backup(backup, wal="none")
+    a.sql("insert into marks values (1)")
+    a.fill_segments(1)
+    wait_until(lambda: b.sql(f"select pg_last_wal_replay_lsn() >= '{a.sql('select pg_current_wal_flush_lsn()')}'") == "t",
+               "the standby has everything")
+    b.promote()
+    a.base_backup(dead, wal="none")
+    a.sql("insert into marks values (-1)")
+    run_.wait_received(a, column="flush_lsn")
+    assert run_.stop() == 0
+    a.stop("immediate")
+    run(["cp", "-a", f"{old}/.", directory])
+    run_ = world.receive(receiver, directory, b, "--synchronous")
+    run_.wait_streaming(b)
+    standby = world.base / "of a standby"
+    b.sql("insert into marks values (2)")
+    run_.wait_received(b, column="flush_lsn")
+    assert run_.stop() == 0
+    refused(stages.run(directory, dead, world.base / "s" / "a", "--latest"), world.base / "s" / "a", 2,
+            "timeline 1 does not lead to timeline 2", "--target-timeline=1")
+    staged = stages.start(directory, backup, world.base / "s" / "b", "--latest")
+    assert marks(staged) == "1,2" and staged.reached["timeline"] == 3
+    # The dead branch, for who wants it, as far as its segments are complete.
+    done = stages.run(directory, dead, world.base / "s" / "c", "--latest", "--target-timeline=1")
+    assert done.returncode in (0, 2), done.stderr
+    assert not standby.exists()
+
+
+def test_a_backup_of_a_standby(world, stages, walrx, into):
+    primary = world.server()
+    primary.sql("create table marks(n int)")
+    directory = world.archive()
+    run_ = world.receive(walrx, directory, primary, "--synchronous")
+    run_.wait_streaming(primary)
+    standby = world.standby(primary)
+    backup = world.base / "backup"
+    standby.base_backup(backup, wal="none")
+    primary.sql("insert into marks values (1)")
+    run_.wait_received(primary, column="flush_lsn")
+    assert run_.stop() == 0
+    assert marks(stages.start(directory, backup, into, "--latest")) == "1"
+    (backup / "backup_manifest").unlink()
+    staged = stages.start(directory, backup, world.base / "s" / "other", "--latest")
+    assert marks(staged) == "1" and "not known where the backup" in staged.stderr
 
 
 # -- refusals: nothing is made ---------------------------------------------------------------------------------
@@ -505,19 +589,24 @@ def test_half_a_copy_goes_again(scene, stages, into, world):
     assert into.exists() and not list(into.iterdir())
 
 
-def test_a_killed_run_leaves_nothing_that_starts(scene, stages, into, world):
-    """And says so to the next one. A pipe in the backup's place holds it up."""
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_it_copies(scene, stages, into, world, sig):
+    """A killed run leaves nothing that starts, and tells the next one; an interrupted one leaves nothing."""
     backup = scene.copy_backup(world.base / "s" / "backup")
     with open(backup / "base" / "large", "wb") as file:
-        for _ in range(400):
+        for _ in range(600):
             file.write(os.urandom(1 << 20))
-    shutil.chown(backup / "base" / "large", SERVER_USER) if os.geteuid() == 0 else None
+    if os.geteuid() == 0:
+        shutil.chown(backup / "base" / "large", SERVER_USER)
     process = stages.begin(scene.archives["raw"], backup, into, "--latest")
-    wait_until(lambda: (into / "walrx_stage_unfinished").exists(), "it copies", interval=0.001)
-    process.kill()
-    process.communicate()
-    if not (into / "walrx_stage_unfinished").exists():
-        pytest.skip("it was quicker")
+    wait_until(lambda: (into / "base" / "large").exists(), "it copies", interval=0.0005)
+    process.send_signal(sig)
+    _, told = process.communicate()
+    assert process.returncode != 0, "it was quicker than this test"
+    if sig == signal.SIGINT:
+        assert process.returncode == 1 and "stopped while copying" in told
+        assert not into.exists()
+        return
     assert not (into / "global" / "pg_control").exists()
     done = stages.run(scene.archives["raw"], scene.backup, into, "--latest")
     assert done.returncode == 1 and "unfinished copy" in done.stderr

@@ -31,6 +31,9 @@ typedef struct TreePlace {
     bool begun;
 } TreePlace;
 
+/* Would tree_place_begin take it? Nothing is changed; *ret_exists: there is such a directory. */
+bool tree_place_check(const char *path, const char *claim, const FileTable *files, bool *ret_exists,
+                      Error *err) MUST_CHECK;
 /* Makes `path`, or takes it when it is an empty directory. Mode and owner are set in either case.
  * ERROR_USAGE: it is not empty, not absolute, or cannot be made. */
 bool tree_place_begin(const char *path, const char *claim, mode_t mode, const TreeOwner *owner,

@@ -74,7 +74,7 @@ typedef struct StageLimits {
     bool known;
     uint32_t connections;
     uint32_t workers;
-    uint32_t senders; /* 0: not known, before 12 */
+    uint32_t senders; /* before 12 none is needed */
     uint32_t prepared;
     uint32_t locks;
 } StageLimits;

@@ -122,6 +122,33 @@ static void options_of_status_and_wait_are_taken(void **state)
     assert_int_equal(options.timeout_ms, 120000);
 }
 
+static void options_of_stage_are_taken(void **state)
+{
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    assert_true(parse(COMMAND_STAGE,
+                      "-D /a --backup=/b --into=/c --target-lsn=1/5 --exclusive -T /x=/y "
+                      "--tablespace-mapping=/z=/w --set=a=b -p 5500 --start --action=shutdown",
+                      &line, &options, &error));
+    assert_string_equal(options.backup, "/b");
+    assert_string_equal(options.into, "/c");
+    assert_true(options.lsn == ((Lsn)1 << 32 | 5) && options.exclusive && options.start);
+    assert_int_equal(options.tablespace_mapping.count, 2);
+    assert_string_equal(options.tablespace_mapping.items[0], "/x=/y");
+    assert_string_equal(options.tablespace_mapping.items[1], "/z=/w");
+    assert_int_equal(options.set.count, 1);
+    assert_int_equal(options.stage_port, 5500);
+    assert_string_equal(options.action, "shutdown");
+    const OptionSpec *spec = option_find(COMMAND_STAGE, "set");
+    while (options.set.count < OPTION_LIST_MAX)
+        assert_true(option_store(spec, "c=d", &options, &error));
+    assert_false(option_store(spec, "c=d", &options, &error));
+    assert_int_equal(options.set.count, OPTION_LIST_MAX);
+    assert_non_null(strstr(error.message, "more than 64 times"));
+}
+
 static void options_of_check_add_up(void **state)
 {
     Line line;
@@ -461,7 +488,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 19); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 22); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
@@ -501,6 +528,7 @@ int main(void)
         cmocka_unit_test(every_option_of_pg_receivewal_is_taken),
         cmocka_unit_test(options_of_bench_are_taken),
         cmocka_unit_test(options_of_status_and_wait_are_taken),
+        cmocka_unit_test(options_of_stage_are_taken),
         cmocka_unit_test(options_of_check_add_up),
         cmocka_unit_test(options_of_verify_are_taken),
         cmocka_unit_test(options_of_walrx_are_taken),

@@ -196,13 +196,20 @@ static void a_place_must_be_empty_and_is_claimed_once(void **state)
 {
     TreePlace place;
     TreePlace other = {.begun = false};
+    bool exists;
     (void)state;
+    assert_true(tree_place_check(to, CLAIM, fake_files_table(), &exists, &error));
+    assert_false(exists);
     scratch_mkdir(path, "to");
+    assert_true(tree_place_check(to, CLAIM, fake_files_table(), &exists, &error));
+    assert_true(exists);
     scratch_write(path, "to/precious", "x", 1);
     assert_false(tree_place_begin(to, CLAIM, 0700, &self, fake_files_table(), &place, &error));
     assert_int_equal(error.class, ERROR_USAGE);
     assert_non_null(strstr(error.detail, "precious"));
     assert_true(scratch_exists(to, "precious"));
+    assert_false(tree_place_check(to, CLAIM, fake_files_table(), &exists, &error));
+    assert_non_null(strstr(error.detail, "precious"));
     assert_int_equal(scratch_count(path, "to"), 1);
     scratch_remove(to);
     assert_true(tree_place_begin(to, CLAIM, 0750, &self, fake_files_table(), &place, &error));

@@ -196,7 +196,7 @@ static void up_to_11_recovery_has_a_file_of_its_own(void **state)
     assert_true(stage_conf_main(&request, &stage, text, sizeof(text)));
     assert_null(strstr(text, "restore_command"));
     assert_null(strstr(text, "recovery_target"));
-    assert_null(strstr(text, "max_wal_senders"));
+    assert_line("max_wal_senders = 0");
     assert_true(stage_conf_recovery(&request, &stage, text, sizeof(text)));
     assert_line("restore_command = '/usr/bin/walrx restore -D ''/wal \\\\ 50%%'' %f %p'");
     assert_line("recovery_target_name = 'it''s'");
