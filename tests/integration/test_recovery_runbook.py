@@ -159,7 +159,8 @@ class Story:
     def before_prune(self):
         self.before = set(ar.listing(self.archive))
 
-    def after_prune(self, _):
+    def after_prune(self, shown):
+        assert "removed" in shown
         assert self.before <= set(ar.listing(self.archive)) | {p.name for p in ar.partials(self.archive)}
 
 
