@@ -217,14 +217,12 @@ def test_what_was_changed_since_is_not_handed_out(world, scene, walrx, how):
     names = list(ar.segments(directory))
     assert by_hand(world, walrx, directory, names[0], wal / "X", "--prefetch=6MB").returncode == 0
     wait_until(lambda: len(helpers.ready(wal)) == 6, "six are ready")
-    for pid in helpers.alive(wal):
-        os.kill(pid, signal.SIGKILL)
+    helpers.kill(wal)
     for name in names[1:7]:
         spoil(next(wal.glob(f"xlogtemp.walrx.*.{name}")), how, (scene.primary.wal_dir / names[0]).read_bytes())
         assert by_hand(world, walrx, directory, name, wal / "X", "--prefetch=6MB").returncode == 0
         assert (wal / "X").read_bytes() == ar.content(ar.segments(directory)[name]), name
-        for pid in helpers.alive(wal):
-            os.kill(pid, signal.SIGKILL)
+        helpers.kill(wal)
     assert by_hand(world, walrx, directory, "00000009.history", wal / "X", "--prefetch=6MB").returncode == 1
     assert [n for n in helpers.left(wal) if not n.endswith(".real")] == []
 
@@ -348,8 +346,7 @@ def test_what_a_killed_helper_has_left_makes_room(world, scene, walrx, disk):
     wal = disk.make_dir("pg_wal")
     assert by_hand(world, walrx, directory, names[0], wal / "X", "--prefetch=8MB").returncode == 0
     wait_until(lambda: len(helpers.ready(wal)) == 8, "eight are ready")
-    for pid in helpers.alive(wal):
-        os.kill(pid, signal.SIGKILL)
+    helpers.kill(wal)
     disk.leave_free(MB // 2)
     assert by_hand(world, walrx, directory, names[20], wal / "X", "--prefetch=0").returncode == 200
     assert len(helpers.ready(wal)) == 8

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: PostgreSQL
 """The helpers of `walrx restore`: which live, what they leave, and a restore_command that tells of them."""
 
+import fcntl
 import os
 import re
 import shlex
+import signal
 from pathlib import Path
 
 from .util import wait_until, write_file
@@ -64,6 +66,24 @@ def alive(wal_dir):
         except OSError:
             continue
     return found
+
+
+def is_locked(wal_dir):
+    fd = os.open(wal_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def kill(wal_dir):
+    """Kills those that live; the kernel has let go of their lock on return."""
+    for pid in alive(wal_dir):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_locked(wal_dir), "nobody holds the lock", 5, 0.005)
 
 
 def left(wal_dir):
