@@ -207,15 +207,15 @@ const OptionSpec option_specs[] = {
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
     {"json", 0, OPTION_FLAG, GENERAL, NULL,
-     BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STATS | PRUNE | BACKUP, MEMBER(json),
-     .help = "print the result as one JSON object"},
+     BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STATS | PRUNE | BACKUP | PRUNE | BACKUP,
+     MEMBER(json), .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
      RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
-         STATS,
+         STATS | PRUNE | BACKUP,
      MEMBER(version), .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
      RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
-         STATS,
+         STATS | PRUNE | BACKUP,
      MEMBER(help), .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,
