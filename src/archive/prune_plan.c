@@ -42,6 +42,8 @@ static bool look(Planning *planning, Error *err)
     branch_free(&laid);
     if (!ok)
         return false;
+    if (planning->listing.timeline_count == 0) /* nothing has arrived yet */
+        return backups_read(archive, &planning->plan->backups, err);
     Timeline target = planning->wish->timeline;
     if (target != 0 && listing_timeline(&planning->listing, target) == NULL)
         target = 0; /* a receiver that has nothing of it yet */

@@ -197,7 +197,7 @@ static bool work(Retention *retention, const PruneWish *wish, Error *err)
               dirlock_try(&archive.private, PRUNE_LOCK_FILE, &lock, &other, err);
     /* Nothing is waited for: somebody else removes WAL just now, or registers a backup. */
     if (ok && archive.private.fd >= 0 && !other.held) {
-        ok = plan_and_run(retention, &archive, wish, err);
+        ok = !archive.bound || plan_and_run(retention, &archive, wish, err);
         dirlock_release(&archive.private, &lock);
     }
     archive_close(&archive);

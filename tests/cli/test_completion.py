@@ -72,11 +72,17 @@ def complete(script, tmp_path):
     (["list", "--"], ["--directory", "--json", "--version", "--help"]),
     (["list", "-D", "f"], ["folder one"]),
     (["be"], ["bench"]),
+    (["ba"], ["backup"]),
+    (["backup", "re"], ["register", "remove"]),
+    (["backup", "list", "--j"], ["--json"]),
+    (["pr"], ["prune"]),
+    (["prune", "--keep"], ["--keep-from", "--keep-time", "--keep-size"]),
+    (["prune", "--keep-from", ""], []),
     (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
     (["bench", "--sink", "="], ["null", "disk"]),
     (["bench", "--slot"], []),
     (["statu"], ["status"]),
-    (["sta"], ["status", "stats", "stage"]),
+    (["sta"], ["status", "stage", "stats"]),
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["res"], ["restore"]),
@@ -99,7 +105,7 @@ def test_completes(complete, words, expected):
 
 def test_all_commands_are_offered(complete):
     assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify",
-                            "restore", "find", "stats", "stage", "bench", "completion", "help"]
+                            "restore", "find", "stage", "stats", "backup", "prune", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

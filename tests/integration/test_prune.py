@@ -125,7 +125,7 @@ def test_a_backup_of_a_standby_is_registered(world, walrx, primary):
                                    + "'") == "t", "the standby follows")
     backup = world.base / "backup"
     standby.base_backup(backup, wal="none")
-    primary.fill_segments(1)
+    primary.fill_segments(4)
     durable(primary)
     register(walrx, world, directory, "standby", backup)
     [found] = backups(walrx, world, directory)
@@ -134,6 +134,7 @@ def test_a_backup_of_a_standby_is_registered(world, walrx, primary):
     assert result["horizon"]["held_by_backup"] == "standby"
     primary.insert(rows=5)
     durable(primary)
+    (backup / "standby.signal").unlink()  # the copy of a standby is one
     new = restored(walrx, world, primary, backup, directory)
     assert rows(new) == rows(primary)
     assert it.stop() == 0
@@ -146,7 +147,7 @@ def test_what_is_no_backup_of_this_archive_is_refused(world, walrx, primary):
     primary.fill_segments(3)
     durable(primary)
     before = ar.listing(directory)
-    other = world.server()
+    other = world.server(fresh=True)
     foreign = world.base / "foreign"
     other.base_backup(foreign, wal="none")
     refused = call(walrx, world, "backup", "register", "x", foreign, "-D", directory)
@@ -189,14 +190,14 @@ def test_retention_under_load_keeps_what_the_oldest_backup_needs(world, walrx, p
         load.run_rounds(2)
         register(walrx, world, directory, "second", second)
         wait_until(lambda: numbers(directory, primary.segsize)[0] == start, "WAL before the first backup is gone", 60)
-        assert 'kept for the registered base backup "first"' in it.log()
+        it.wait_log('kept for the registered base backup "first"')
         must(walrx, world, "backup", "remove", "first", "-D", directory)
         later = lsn(backups(walrx, world, directory)[0]["start"]) // primary.segsize
         load.run_rounds(8)
         wait_until(lambda: numbers(directory, primary.segsize)[0] == later, "WAL before the second one too", 60)
         load.run_rounds(2)
     durable(primary)
-    state = json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["retention"]
+    state = json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["receiver"]["retention"]
     assert state["removed_files"] > 0 and state["failing"] == 0 and state["problem"] is None
     new = restored(walrx, world, primary, second, directory)
     assert rows(new) == rows(primary)
@@ -215,7 +216,7 @@ def test_the_file_of_options_changes_retention(world, walrx, primary):
     primary.fill_segments(8)
     durable(primary)
     assert len(ar.segments(directory)) >= 8
-    assert json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["retention"] is None
+    assert json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["receiver"]["retention"] is None
     config.write_text("keep-size = 3MB\n")
     it.process.send_signal(1)
     it.wait_log("options reloaded")
@@ -233,18 +234,15 @@ def test_prunes_beside_a_compressing_receiver(world, walrx, primary, seed):
     it = world.receive(walrx, directory, primary, slot="arch", compress="zstd:9")
     it.wait_streaming(primary)
     with Load(primary) as load:
+        wait_until(lambda: ar.segments(directory), "a segment")
         for i in range(30):
             load.run_rounds(2)
             size = pick.choice(["1", "2MB", "500kB"])
-            done = call(walrx, world, "prune", "-D", directory, f"--keep-size={size}", "--json")
-            if done.returncode == 1:
-                assert "there is no WAL" in done.stderr or "is empty" in done.stderr, done
-            else:
-                assert done.returncode == 0, done
+            must(walrx, world, "prune", "-D", directory, f"--keep-size={size}")
             if i % 6 == 5:
                 it.kill9()
                 if pick.random() < 0.5:
-                    call(walrx, world, "prune", "-D", directory, "--keep-size=1")
+                    must(walrx, world, "prune", "-D", directory, "--keep-size=1")
                 it.start()
                 it.wait_streaming(primary)
             have = numbers(directory, primary.segsize)
@@ -298,6 +296,7 @@ def test_a_failover_does_not_confuse_a_prune(world, walrx, primary):
     whole(walrx, world, directory, standby)
 
 
+@pytest.mark.slow
 def test_times_are_those_of_commits(world, walrx, primary):
     directory = world.archive()
     it = world.receive(walrx, directory, primary, slot="arch")
@@ -306,7 +305,7 @@ def test_times_are_those_of_commits(world, walrx, primary):
     primary.fill_segments(2)
     primary.base_backup(old, wal="none")
     primary.fill_segments(3)
-    time.sleep(2.5)
+    time.sleep(10.5)
     edge = primary.segment()
     young = world.base / "young"
     primary.fill_segments(2)
@@ -314,14 +313,14 @@ def test_times_are_those_of_commits(world, walrx, primary):
     primary.fill_segments(2)
     durable(primary)
     # By commit times alone: up to one segment before the first that is recent.
-    result = prune(walrx, world, directory, "--keep-time=2s", "--dry-run")
+    result = prune(walrx, world, directory, "--keep-time=10s", "--dry-run")
     assert result["dry_run"] and result["horizon"]["asked_by"] == "keep-time"
     assert lsn(result["horizon"]["lsn"]) // primary.segsize == ar.segment_number(edge, primary.segsize) - 1
     register(walrx, world, directory, "young", young)
-    result = prune(walrx, world, directory, "--keep-time=2s", "--dry-run")
+    result = prune(walrx, world, directory, "--keep-time=10s", "--dry-run")
     assert result["horizon"]["base_backup"] is None
     register(walrx, world, directory, "old", old)
-    result = prune(walrx, world, directory, "--keep-time=2s", "--keep-from=young")
+    result = prune(walrx, world, directory, "--keep-time=10s", "--keep-from=young")
     assert result["horizon"]["base_backup"] == "old" and result["horizon"]["asked_by"] == "keep-time"
     start = lsn(backups(walrx, world, directory)[0]["start"])
     assert lsn(result["horizon"]["lsn"]) == start // primary.segsize * primary.segsize

@@ -88,6 +88,17 @@ static void the_newest_complete_segment_stays(void **state)
     prune_plan_free(&plan);
 }
 
+static void an_archive_without_wal_has_nothing_to_remove(void **state)
+{
+    const PruneWish wish = {.by_time = true, .by_size = true, .limit = UINT64_MAX};
+    (void)state;
+    assert_true(make_plan(&wish));
+    assert_int_equal(plan.count, 0);
+    assert_int_equal(plan.horizon.segno, 0);
+    assert_true(run(NULL));
+    prune_plan_free(&plan);
+}
+
 static void a_file_that_cannot_be_removed_stops_it_before_the_first_goes(void **state)
 {
     const PruneWish wish = from(9);
@@ -216,6 +227,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(all_forms_and_partials_of_a_segment_go),
         CASE(the_newest_complete_segment_stays),
+        cmocka_unit_test_setup_teardown(an_archive_without_wal_has_nothing_to_remove, fixture_setup,
+                                        fixture_teardown),
         CASE(a_file_that_cannot_be_removed_stops_it_before_the_first_goes),
         CASE(one_that_is_refused_on_the_way_ends_it_there),
         CASE(it_can_be_interrupted_between_segments),

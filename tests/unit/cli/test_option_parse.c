@@ -488,7 +488,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 22); /* compress and status-interval have two rows each */
+    assert_int_equal(shown, 23); /* compress and status-interval have two rows each */
 }
 
 static void each_command_has_each_name_and_letter_once(void **state)
@@ -509,7 +509,8 @@ static void each_command_has_each_name_and_letter_once(void **state)
 static void only_what_the_receiver_can_change_is_reloadable(void **state)
 {
     static const char *const names[] = {"status-interval", "flush-interval", "receive-timeout",
-                                        "synchronous",     "report-apply",   "verbose"};
+                                        "synchronous",     "report-apply",   "verbose",
+                                        "keep-time",       "keep-size"};
     size_t count = 0;
     (void)state;
     for (size_t i = 0; i < option_spec_count; i++)
