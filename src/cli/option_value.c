@@ -276,7 +276,8 @@ const char *option_format(const OptionSpec *spec, const Options *options,
         (void)snprintf(buffer, OPTION_TEXT_SIZE, "%s", text != NULL ? text : "");
         break;
     case OPTION_SIZE:
-        if (*(const uint64_t *)value <= spec->maximum) /* above: stands for not given */
+        if (*(const uint64_t *)value >= spec->minimum &&
+            *(const uint64_t *)value <= spec->maximum) /* outside: stands for not given */
             (void)format_size(*(const uint64_t *)value, buffer);
         break;
     case OPTION_DURATION:
