@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * What a prune refuses, says and leaves; where the horizon lies in random archives, and what
- * crashes leave of them, is tested in tests/fault/test_prune.c.
+ * crashes leave of them, is tested in tests/fault/test_prune_cuts.c.
  */
 #include "walrx/archive/prune.h"
 

@@ -491,6 +491,28 @@ static void defaults_survive_formatting(void **state)
     assert_int_equal(shown, 23); /* compress and status-interval have two rows each */
 }
 
+static void retention_is_read_alike_by_its_commands(void **state)
+{
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    assert_true(parse(COMMAND_PRUNE,
+                      "-D /a --keep-time=30d --keep-size=1GB --keep-from=0/1 --dry-run", &line,
+                      &options, &error));
+    assert_int_equal(options.keep_time_ms, UINT64_C(30) * 24 * 3600 * 1000);
+    assert_int_equal(options.keep_size, 1 << 30);
+    assert_string_equal(options.keep_from, "0/1");
+    assert_true(options.dry_run);
+    assert_false(parse(COMMAND_PRUNE, "-D /a --keep-size=0", &line, &options, &error));
+    assert_false(parse(COMMAND_PRUNE, "-D /a --keep-time=0", &line, &options, &error));
+    assert_true(
+        parse(COMMAND_RECEIVE, "-D /a --keep-time=36500d --keep-size=0", &line, &options, &error));
+    assert_int_equal(options.keep_time_ms, UINT64_C(36500) * 24 * 3600 * 1000);
+    assert_false(parse(COMMAND_RECEIVE, "-D /a --keep-time=40000d", &line, &options, &error));
+    assert_false(parse(COMMAND_FRONT, "-D /a --keep-size=1GB", &line, &options, &error));
+}
+
 static void each_command_has_each_name_and_letter_once(void **state)
 {
     (void)state;
@@ -543,6 +565,7 @@ int main(void)
         cmocka_unit_test(an_option_may_have_a_value_for_who_gives_none),
         cmocka_unit_test(a_refused_value_changes_nothing),
         cmocka_unit_test(defaults_survive_formatting),
+        cmocka_unit_test(retention_is_read_alike_by_its_commands),
         cmocka_unit_test(each_command_has_each_name_and_letter_once),
         cmocka_unit_test(only_what_the_receiver_can_change_is_reloadable),
     };

@@ -5,7 +5,7 @@
  * away at any change, what is gone is the oldest WAL without a hole, and another prune ends the
  * work.
  *
- *   test_prune_crash [SEED [COUNT]]
+ *   test_prune_cuts [SEED [COUNT]]
  */
 #include "fake_files.h"
 #include "power_cut.h"
