@@ -109,6 +109,7 @@ static int restore(Options *options, const char *name, const char *target)
         .name = name,
         .target = target,
         .partial = partial_mode(options),
+        .pass_gaps = strcmp(options->on_gap, "continue") == 0,
         .sync = options->sync,
         .prefetch = options->prefetch,
         .files = file_table_kernel(),

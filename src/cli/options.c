@@ -149,6 +149,10 @@ const OptionSpec option_specs[] = {
      .choices = partial_choices,
      .help = "the open segment: auto gives it to a recovery, and to a standby once no receiver "
              "runs; never; always"},
+    {"on-gap", 0, OPTION_CHOICE, GENERAL, "ACTION", RESTORE, MEMBER(on_gap), .choices = gap_choices,
+     .help =
+         "a segment is missing though there is WAL behind it: stop recovery, or continue, which "
+         "ends it there"},
     {"sync", 0, OPTION_FLAG, GENERAL, NULL, RESTORE, MEMBER(sync),
      .help = "make the file durable before it gets its name; the server does not need it"},
     {"prefetch", 0, OPTION_SIZE, GENERAL, "SIZE", RESTORE, MEMBER(prefetch), .maximum = TERABYTE,

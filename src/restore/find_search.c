@@ -439,6 +439,15 @@ static bool set_end(Search *search)
     return true;
 }
 
+static bool has_gap_behind(const Branch *branch, const FindResult *result)
+{
+    for (size_t i = 1; result->outcome == FIND_REACHED && i < branch->count; i++) {
+        if (!branch->spans[i].joined && branch->spans[i].first > result->stop_segno)
+            return true;
+    }
+    return false;
+}
+
 bool find_on_branch(const FindSource *source, const FindTarget *target, FindResult *ret, Error *err)
 {
     Search search = {
@@ -457,5 +466,7 @@ bool find_on_branch(const FindSource *source, const FindTarget *target, FindResu
                          (unsigned)source->branch->target);
     if (!set_end(&search))
         return false;
-    return target->from != LSN_INVALID ? search_from(&search) : search_all(&search);
+    bool ok = target->from != LSN_INVALID ? search_from(&search) : search_all(&search);
+    ret->gap_behind = ok && has_gap_behind(source->branch, ret);
+    return ok;
 }

@@ -28,9 +28,10 @@ void stage_text_add(StageText *text, const char *format, ...) PRINTF_LIKE(2, 3);
 /* NAME = 'VALUE' and a newline, as postgresql.conf and recovery.conf have it. */
 void stage_text_setting(StageText *text, const char *name, const char *value);
 
-/* restore_command for an archive, not yet quoted for a file of configuration. */
-bool stage_text_restore_command(const char *program, const char *archive, char *buffer,
-                                size_t capacity);
+/* restore_command for an archive, not yet quoted for a file of configuration. A server may read
+ * ahead into a gap behind its target: that is passed, or it would stop before it. */
+bool stage_text_restore_command(const char *program, const char *archive, bool pass_gaps,
+                                char *buffer, size_t capacity);
 
 /* ---- stage_conf.c: the copy's configuration ---- */
 

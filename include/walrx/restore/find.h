@@ -77,8 +77,9 @@ typedef struct FindResult {
     uint64_t same_name; /* further restore points of that name, behind the first */
     Lsn wal_begin;      /* without a hole up to `stop` (or up to the end, when not reached) */
     Timeline wal_begin_timeline;
-    Lsn wal_end;  /* of the branch */
-    Error reason; /* not reached: what is missing, with a hint */
+    Lsn wal_end;     /* of the branch */
+    bool gap_behind; /* WAL is missing behind `stop` on this branch, and goes on after that */
+    Error reason;    /* not reached: what is missing, with a hint */
 
     /* What is asked for lies (also) on a branch that this one has left: 0: no such thing is known.
      * A time: the last end of a transaction at or before it there, when recovery along this branch

@@ -38,7 +38,8 @@ typedef struct GetRequest {
                               a partial that is asked for by name counts as GET_PARTIAL_ALWAYS */
     const char *target;    /* %p */
     GetPartial partial;
-    bool sync; /* durable under its final name on return */
+    bool pass_gaps; /* a segment that is missing before others is the end: "not there" */
+    bool sync;      /* durable under its final name on return */
     /* Bytes of WAL to read ahead, at least one segment; 0: none. A process stays behind on return
      * that makes the next segments ready beside the target; it ends by itself, and so does not
      * hold up the caller. Not while the caller has threads. */
