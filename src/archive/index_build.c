@@ -109,8 +109,10 @@ void index_scanned(IndexBuilder *builder, const WalScanner *scanner, const uint8
         builder->major = wal_page_major(scanner->magic);
     }
     if (header->rmgr > RMGR_XACT) {
-        count_record(&builder->entry, header, scanner->last_record, scanner->proven_end,
-                     wal_record_image_bytes(header, body, length, builder->major));
+        uint32_t images = 0;
+        if (!wal_record_is_imageless(body, length))
+            images = wal_record_image_bytes(header, body, length, builder->major);
+        count_record(&builder->entry, header, scanner->last_record, scanner->proven_end, images);
         return;
     }
     const WalkRecord record = {
