@@ -219,9 +219,11 @@ bool wal_record_plain_end(const WalRecordHeader *header, const uint8_t *body, si
         available < PLAIN_END_SIZE || body[0] != ID_DATA_SHORT ||
         header->total_length != WAL_RECORD_HEADER_SIZE + 2U + body[1])
         return false;
-    Reader reader = reader_over(body + 2, PLAIN_END_SIZE - 2);
+    uint64_t time = 0;
+    for (unsigned i = 0; i < 8; i++)
+        time |= (uint64_t)body[2 + i] << (8 * i);
     *ret_commit = operation == XACT_COMMIT;
-    *ret_time = (PgTime)read_u64_le(&reader);
+    *ret_time = (PgTime)time;
     return true;
 }
 

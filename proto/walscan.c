@@ -28,6 +28,14 @@
 #define INFO_RMGR_MASK 0xF0
 #define INFO_XLOG_SWITCH 0x40
 
+/* xlogrecord.h */
+#define MAX_BLOCK_ID 32
+#define ID_DATA_LONG 254 /* ID_DATA_SHORT is 255 */
+#define BLOCK_HAS_IMAGE 0x10
+#define BLOCK_SAME_RELATION 0x80
+#define BLOCK_REFERENCE_SIZE 20 /* ID, flags, length, relation, block number */
+#define RELATION_SIZE 12
+
 typedef enum Phase {
     PHASE_RECORD_HEADER,   /* a record begins, or its header is being gathered */
     PHASE_RECORD_BODY,     /* record_left bytes for the CRC */
@@ -364,6 +372,33 @@ static void tell_record(WalScanner *scanner, const uint8_t *whole)
                      length < collector->capacity ? length : collector->capacity);
 }
 
+/* Most records refer to a block or two without an image, and go on with their data. */
+static bool is_imageless(const uint8_t *body, size_t length)
+{
+    size_t at = 0;
+
+    while (length - at > BLOCK_REFERENCE_SIZE && body[at] <= MAX_BLOCK_ID &&
+           (body[at + 1] & BLOCK_HAS_IMAGE) == 0)
+        at += (body[at + 1] & BLOCK_SAME_RELATION) != 0 ? BLOCK_REFERENCE_SIZE - RELATION_SIZE
+                                                        : BLOCK_REFERENCE_SIZE;
+    return length > at && body[at] >= ID_DATA_LONG;
+}
+
+/* This runs for every record that arrives. */
+static void collect_record(WalScanner *scanner, const uint8_t *whole)
+{
+    const WalRecordHeader *header = &scanner->last_header;
+    WalTally *tally = scanner->collector->tally;
+
+    if (tally != NULL && header->rmgr > RMGR_XACT && whole != NULL &&
+        is_imageless(whole, header->total_length - WAL_RECORD_HEADER_SIZE)) {
+        tally[header->rmgr].records++;
+        tally[header->rmgr].bytes += header->total_length;
+        return;
+    }
+    tell_record(scanner, whole);
+}
+
 static WalRecordHeader decode_header(const uint8_t *bytes)
 {
     return (WalRecordHeader){
@@ -408,7 +443,7 @@ static void finish_record(WalScanner *scanner, const uint8_t *whole)
     if (scanner->first_record == LSN_INVALID)
         scanner->first_record = scanner->record_start;
     if (scanner->collector != NULL)
-        tell_record(scanner, whole);
+        collect_record(scanner, whole);
     leave_record(scanner, &header);
 }
 

@@ -114,12 +114,14 @@ static void take_record(void *context, const WalScanner *scanner, const uint8_t 
 {
     Checker *checker = context;
     index_scanned(&checker->builder, scanner, body, length);
+    checker->collector.tally = checker->builder.tally;
 }
 
 static void begin_segment(Checker *checker, bool spoilt)
 {
     index_begin(&checker->builder, checker->timeline,
                 segment_of(checker->next, checker->archive->segment_size));
+    checker->collector.tally = NULL;
     checker->segment_spoilt = spoilt;
     checker->head_known = checker->scanner.first_record != LSN_INVALID;
 }
@@ -129,6 +131,7 @@ static void end_segment(Checker *checker)
 {
     IndexEntry *entry = &checker->builder.entry;
     Lsn first = segment_start(entry->segno, checker->archive->segment_size) + WAL_PAGE_LONG_HEADER;
+    index_end(&checker->builder, &checker->scanner);
     entry->head_unknown = !checker->head_known && checker->scanner.first_record != first;
     if (!checker->segment_spoilt)
         indexer_add(checker->indexer, entry);

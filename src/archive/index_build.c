@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-/* rmgrlist.h: events and segment switches are of this one or of the one before */
-#define RMGR_XACT 1
-
 void index_begin(IndexBuilder *builder, Timeline timeline, SegNo segno)
 {
     memset(builder, 0, sizeof(*builder));
@@ -63,13 +60,7 @@ static void take_event(IndexEntry *entry, const WalkRecord *record)
 {
     const WalRecordHeader *header = record->header;
     WalEvent event;
-    bool commit;
-    PgTime time;
     Error unknown; /* not a record of a PostgreSQL that we know: it tells nothing */
-    if (wal_record_plain_end(header, record->body, record->length, &commit, &time)) {
-        take_end(entry, record->lsn, header->xid, commit, time);
-        return;
-    }
     if (!wal_record_event(header, record->body, record->length, record->major, &event, &unknown))
         return;
     if (event.kind == WAL_EVENT_RESTORE_POINT)
@@ -78,13 +69,12 @@ static void take_event(IndexEntry *entry, const WalkRecord *record)
         take_end(entry, record->lsn, event.xid, event.kind == WAL_EVENT_COMMIT, event.time);
 }
 
-static void count_record(IndexEntry *entry, const WalRecordHeader *header, Lsn lsn, Lsn end,
+static void count_record(IndexEntry *entry, const WalRecordHeader *header, Lsn lsn,
                          uint32_t image_bytes)
 {
     IndexCounts *counts = &entry->rmgrs[header->rmgr];
     if (entry->first_record == LSN_INVALID)
         entry->first_record = lsn;
-    entry->last_end = end;
     counts->records++;
     counts->bytes += header->total_length;
     counts->image_bytes += image_bytes;
@@ -92,32 +82,34 @@ static void count_record(IndexEntry *entry, const WalRecordHeader *header, Lsn l
 
 void index_record(IndexBuilder *builder, const WalkRecord *record)
 {
+    IndexEntry *entry = &builder->entry;
     const WalRecordHeader *header = record->header;
-    count_record(&builder->entry, header, record->lsn, record->end,
+    count_record(entry, header, record->lsn,
                  wal_record_image_bytes(header, record->body, record->length, record->major));
+    entry->last_end = record->end;
     if (wal_record_may_be_event(header))
-        take_event(&builder->entry, record);
+        take_event(entry, record);
 }
 
-/* Of the records that arrive most are neither of transactions nor of the log itself. */
 void index_scanned(IndexBuilder *builder, const WalScanner *scanner, const uint8_t *body,
                    size_t length)
 {
+    IndexEntry *entry = &builder->entry;
     const WalRecordHeader *header = &scanner->last_header;
+    bool commit;
+    PgTime time;
+    if (wal_record_plain_end(header, body, length, &commit, &time)) {
+        count_record(entry, header, scanner->last_record, 0);
+        take_end(entry, scanner->last_record, header->xid, commit, time);
+        return;
+    }
     if (builder->magic != scanner->magic) {
         builder->magic = scanner->magic;
         builder->major = wal_page_major(scanner->magic);
     }
-    if (header->rmgr > RMGR_XACT) {
-        uint32_t images = 0;
-        if (!wal_record_is_imageless(body, length))
-            images = wal_record_image_bytes(header, body, length, builder->major);
-        count_record(&builder->entry, header, scanner->last_record, scanner->proven_end, images);
-        return;
-    }
     const WalkRecord record = {
         .lsn = scanner->last_record,
-        .end = wal_scan_record_end(scanner),
+        .end = scanner->proven_end, /* index_end knows better about the last */
         .timeline = builder->entry.timeline,
         .segno = builder->entry.segno,
         .major = builder->major,
@@ -126,4 +118,15 @@ void index_scanned(IndexBuilder *builder, const WalScanner *scanner, const uint8
         .length = length,
     };
     index_record(builder, &record);
+}
+
+void index_end(IndexBuilder *builder, const WalScanner *scanner)
+{
+    IndexEntry *entry = &builder->entry;
+    for (size_t i = 0; i < WAL_TALLIES; i++) {
+        entry->rmgrs[i].records += builder->tally[i].records;
+        entry->rmgrs[i].bytes += builder->tally[i].bytes;
+    }
+    if (entry->first_record != LSN_INVALID)
+        entry->last_end = wal_scan_record_end(scanner);
 }

@@ -66,14 +66,18 @@ typedef struct IndexEntry {
 /* Building: feed records in order, take the entry at the segment's end. */
 typedef struct IndexBuilder {
     IndexEntry entry;
-    uint16_t magic; /* of the latest page, */
-    int major;      /* and what that means */
+    WalTally tally[WAL_TALLIES]; /* of scanned records, until index_end */
+    uint16_t magic;              /* of the latest page, */
+    int major;                   /* and what that means */
 } IndexBuilder;
 void index_begin(IndexBuilder *builder, Timeline timeline, SegNo segno);
 void index_record(IndexBuilder *builder, const WalkRecord *record);
-/* The same, as a scanner with a collector tells its records (WalRecordVisit). */
+/* The same, as a scanner with a collector tells its records (WalRecordVisit), which may leave most
+ * of them in builder->tally, but not the first. */
 void index_scanned(IndexBuilder *builder, const WalScanner *scanner, const uint8_t *body,
                    size_t length);
+/* The scanner is at the segment's end: the entry is complete. */
+void index_end(IndexBuilder *builder, const WalScanner *scanner);
 /* Which bodies index_record wants to see. */
 bool index_wants(const WalRecordHeader *header);
 

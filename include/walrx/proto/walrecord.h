@@ -80,14 +80,3 @@ bool wal_record_plain_end(const WalRecordHeader *header, const uint8_t *body, si
  * are not all there. */
 uint32_t wal_record_image_bytes(const WalRecordHeader *header, const uint8_t *body,
                                 size_t available, int major);
-
-/* Does the record begin with one block without an image, and its data behind that? Most do; they
- * hold no image. In line, as it is asked for each record that arrives. */
-static inline bool wal_record_is_imageless(const uint8_t *body, size_t available)
-{
-    const size_t next = 20;                    /* ID, flags, length, relation, block number */
-    const uint8_t flags = 0x10 | 0x80;         /* an image, or the relation of the block before */
-    const uint8_t last_block = 32, data = 254; /* IDs */
-    return available > next && body[0] <= last_block && (body[1] & flags) == 0 &&
-           body[next] >= data;
-}

@@ -65,12 +65,23 @@ typedef struct WalScanner WalScanner;
 typedef void (*WalRecordVisit)(void *context, const WalScanner *scanner, const uint8_t *body,
                                size_t length);
 
+/* Of one resource manager. */
+typedef struct WalTally {
+    uint64_t records;
+    uint64_t bytes; /* xl_tot_len */
+} WalTally;
+#define WAL_TALLIES 256
+
 /* Who wants to see the records, not only that they are whole. The caller's, as is the buffer. */
 typedef struct WalCollector {
     uint8_t *buffer; /* for bodies that do not come in one piece */
     size_t capacity; /* what a record has beyond that is not shown */
     WalRecordVisit visit;
     void *context;
+    /* NULL: every record is visited. Otherwise WAL_TALLIES of them: most records, which are not of
+     * RM_XLOG_ID or RM_XACT_ID and are seen at once to hold no page image, are only counted here.
+     * May be changed between records. */
+    WalTally *tally;
 } WalCollector;
 
 struct WalScanner {
