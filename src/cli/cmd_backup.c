@@ -245,8 +245,6 @@ static bool check_call(int argc, char **argv, int operand, const Options *option
         return options_refuse(COMMAND_BACKUP, err,
                               "too many command-line arguments (first is \"%s\")",
                               argv[operand + 1 + action->operands]);
-    if (options->directory == NULL)
-        return options_refuse(COMMAND_BACKUP, err, "no archive directory specified");
     if (options->json && action->run != run_list)
         return options_refuse(COMMAND_BACKUP, err, "cannot use %s together with --json",
                               action->name);

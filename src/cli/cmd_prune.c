@@ -22,8 +22,6 @@ static Look look;
 
 static bool check_call(const Options *options, Error *err)
 {
-    if (options->directory == NULL)
-        return options_refuse(COMMAND_PRUNE, err, "no archive directory specified");
     if (options->keep_from == NULL && options->keep_time_ms == 0 && options->keep_size == 0)
         return options_refuse(COMMAND_PRUNE, err,
                               "nothing says what to keep: --keep-from, --keep-time or --keep-size");

@@ -9,6 +9,7 @@
 #include "prefetch_internal.h"
 
 #include "../unit/proto/walmaker.h"
+#include "walrx/archive/backups.h"
 #include "walrx/archive/compressor.h"
 #include "walrx/archive/gap.h"
 #include "walrx/archive/history_file.h"
@@ -16,9 +17,11 @@
 #include "walrx/archive/leftover.h"
 #include "walrx/archive/listing.h"
 #include "walrx/archive/newest.h"
+#include "walrx/archive/prune.h"
 #include "walrx/archive/stats.h"
 #include "walrx/archive/store.h"
 #include "walrx/archive/verify.h"
+#include "walrx/restore/base_backup.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -372,6 +375,81 @@ static bool run_stats(const char *path, Error *err)
     return ok;
 }
 
+/* --- base backups, and WAL that goes --- */
+
+static const char backup_text[] = "START WAL LOCATION: 0/600028 (file 000000010000000000000006)\n"
+                                  "CHECKPOINT LOCATION: 0/600060\n"
+                                  "LABEL: x\n";
+
+static void prepare_backup(void)
+{
+    scratch_mkdir(fixture.path, "data");
+    scratch_write(fixture.path, "data/backup_label", backup_text, strlen(backup_text));
+    archive_segment(FIRST, WAL_RAW);
+    archive_segment(FIRST + 1, WAL_ZSTD);
+    archive_segment(FIRST + 2, WAL_RAW);
+}
+
+static bool register_backup(const Archive *archive, const BaseBackup *backup, Error *err)
+{
+    Listing listing;
+    BackupUse use;
+    BackupTrace trace;
+    bool existed;
+    bool ok = listing_make(archive, true, true, &listing, err) &&
+              backups_use(archive, &listing, &backup->label, &use, err) &&
+              backups_trace(archive, &listing, &backup->label, &trace, err) &&
+              backups_add(archive, &backup->label, &existed, err);
+    listing_free(&listing);
+    return ok;
+}
+
+/* As the commands do it; what is opened here is closed here. */
+static bool change(const char *path, bool (*work)(const Archive *archive, Error *err), Error *err)
+{
+    Archive archive;
+    DirLock lock;
+    if (!archive_open_to_change(path, fake_files_table(), &archive, err))
+        return false;
+    bool ok = prune_lock(&archive, 0, &lock, err);
+    if (ok) {
+        ok = work(&archive, err);
+        dirlock_release(&archive.private, &lock);
+    }
+    archive_close(&archive);
+    return ok;
+}
+
+static bool register_label(const Archive *archive, Error *err)
+{
+    BaseBackup backup;
+    char data[DIR_PATH_SIZE + 32];
+    (void)snprintf(data, sizeof(data), "%s/data/backup_label", archive->dir.path);
+    return base_backup_read(data, fake_files_table(), &backup, err) &&
+           register_backup(archive, &backup, err);
+}
+
+static bool run_register(const char *path, Error *err)
+{
+    return change(path, register_label, err);
+}
+
+static bool prune_all(const Archive *archive, Error *err)
+{
+    const PruneWish wish = {.by_from = true, .from = (FIRST + 2) * (Lsn)SIZE, .limit = UINT64_MAX};
+    PrunePlan plan;
+    PruneDone done;
+    bool ok = prune_plan(archive, &wish, NULL, &plan, err) &&
+              prune_run(archive, &plan, NULL, NULL, &done, err);
+    prune_plan_free(&plan);
+    return ok;
+}
+
+static bool run_prune(const char *path, Error *err)
+{
+    return change(path, prune_all, err);
+}
+
 /* --- restoring --- */
 
 static const char later_text[] = "1\t0/7A0000\tbehind the partial's end\n";
@@ -516,6 +594,8 @@ const Job jobs[] = {
     {.name = "verify", .prepare = prepare_all_forms, .run = run_verify, .looks = true},
     {.name = "restore", .prepare = prepare_restore, .run = run_restore},
     {.name = "restore of what is ready", .prepare = prepare_restore, .run = run_restore_ahead},
+    {.name = "a base backup", .prepare = prepare_backup, .run = run_register, .brief = true},
+    {.name = "prune", .prepare = prepare_backup, .run = run_prune},
     {.name = "list", .prepare = prepare_all_forms, .run = run_list, .looks = true},
     {.name = "stats", .prepare = prepare_all_forms, .run = run_stats, .looks = true},
 };
