@@ -36,7 +36,7 @@ const CommandSpec command_specs[] = {
     {"find", COMMAND_FIND, true, "", NULL,
      "tell where recovery to a time, restore point, XID or LSN ends", cmd_find},
     {"stage", COMMAND_STAGE, true, "", NULL,
-     "make, and start, a copy of a base backup that recovers from an archive", cmd_stage},
+     "copy a base backup so that it recovers from an archive; start it", cmd_stage},
     {"stats", COMMAND_STATS, true, "[FROM [TO]]", NULL,
      "count records, images and transactions, as pg_waldump --stats", cmd_stats},
     {"backup", COMMAND_BACKUP, true, "register LABEL BACKUP | list | remove LABEL", backup_words,
