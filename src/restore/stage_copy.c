@@ -212,7 +212,9 @@ static bool write_configuration(Making *making)
     else if (ok)
         ok = write_text(making, "recovery.signal", "");
     free(text);
-    return ok && write_text(making, "pg_hba.conf", hba) && write_text(making, "pg_ident.conf", "");
+    return ok && write_text(making, "pg_hba.conf", hba) &&
+           write_text(making, "pg_ident.conf", "") &&
+           write_text(making, "postgresql.auto.conf", "");
 }
 
 static bool finish_places(Making *making)

@@ -190,14 +190,12 @@ static bool refuse_early_end(const Check *check)
         return true;
     refuse_hole(check, &hole);
     error_detail(check->err,
-                 "With --latest recovery would end there, at %s, and there is WAL "
-                 "behind it.",
+                 "With --latest recovery would end there, at %s, and there is WAL behind it.",
                  lsn_format(stage->found.replayed, lsn));
     return error_hint(check->err,
-                      "Copy them into the archive from where they still are, use a "
-                      "backup from behind the hole, or give --target-lsn=%s to end "
-                      "there.",
-                      lsn);
+                      "Copy them into the archive from where they still are, use a backup from "
+                      "behind the hole, or give --target-lsn=%s to end there.",
+                      lsn_format(stage->found.at.lsn, lsn));
 }
 
 /* ---- the target ---- */
