@@ -28,6 +28,7 @@
 #define RELATION_SIZE 12 /* three OIDs */
 #define BLOCK_NUMBER_SIZE 4
 #define BLOCK_HEADER_SIZE 3 /* behind its ID: flags and length of its data */
+#define PLAIN_END_SIZE 10   /* ID, length, time */
 #define IMAGE_HEADER_SIZE 5 /* length, where the hole is, flags */
 
 /* rmgrlist.h, pg_control.h, xact.h */
@@ -206,6 +207,21 @@ bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t
         !find_xid(header, body, available, major, &event, err))
         return false;
     *ret = event;
+    return true;
+}
+
+bool wal_record_plain_end(const WalRecordHeader *header, const uint8_t *body, size_t available,
+                          bool *ret_commit, PgTime *ret_time)
+{
+    uint8_t operation = header->info & XACT_OPERATION_MASK;
+
+    if (header->rmgr != RMGR_XACT || (operation != XACT_COMMIT && operation != XACT_ABORT) ||
+        available < PLAIN_END_SIZE || body[0] != ID_DATA_SHORT ||
+        header->total_length != WAL_RECORD_HEADER_SIZE + 2U + body[1])
+        return false;
+    Reader reader = reader_over(body + 2, PLAIN_END_SIZE - 2);
+    *ret_commit = operation == XACT_COMMIT;
+    *ret_time = (PgTime)read_u64_le(&reader);
     return true;
 }
 

@@ -68,24 +68,6 @@ void file_list_sort(FileList *list)
     list->count = kept;
 }
 
-const ListedFile *file_list_find(const FileList *list, Timeline timeline, SegNo segno)
-{
-    const ListedFile wanted = {.timeline = timeline, .segno = segno};
-    size_t low = 0;
-    size_t high = list->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (compare_files(&list->items[middle], &wanted) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < list->count && list->items[low].timeline == timeline &&
-        list->items[low].segno == segno)
-        return &list->items[low];
-    return NULL;
-}
-
 bool listing_look_again(const Archive *archive, FileList *files, Timeline timeline, SegNo segno,
                         bool *ret_found, Error *err)
 {
@@ -249,7 +231,7 @@ bool listing_make(const Archive *archive, bool known, bool loaded, Listing *ret,
     if (ok && known)
         ok = listing_ranges(archive, &files, ret, err) &&
              listing_branches(archive, ret, &branch, err) &&
-             listing_commits(archive, &files, &branch, ret, err);
+             listing_commits(archive, &branch, ret, err);
     branch_free(&branch);
     free(files.items);
     return ok;

@@ -4,8 +4,8 @@
  *
  * The current branch is the history of the newest timeline that has WAL. Of each timeline on it the
  * segments before the one in which it was left belong to the branch: the next timeline begins with
- * a copy of that segment (branch.h). The holes of the branch lie between its spans; holes elsewhere,
- * on dead branches, between two ranges of one timeline.
+ * a copy of that segment (branch.h). The holes of the branch lie between its spans; holes
+ * elsewhere, on dead branches, between two ranges of one timeline.
  */
 #include "branch_internal.h"
 #include "listing_internal.h"
@@ -98,8 +98,8 @@ static bool add_branch_gaps(Gaps *gaps, const Branch *branch)
     return true;
 }
 
-/* Holes of a timeline that are not of the current branch: all of a dead branch, and those behind the place
- * where a timeline of the current one was left. */
+/* Holes of a timeline that are not of the current branch: all of a dead branch, and those behind
+ * the place where a timeline of the current one was left. */
 static bool add_other_gaps(Gaps *gaps, const ListingTimeline *timeline, bool on_history)
 {
     const ListingRange *ranges = gaps->listing->ranges + timeline->first_range;
@@ -226,8 +226,7 @@ static bool explore(const Archive *archive, Listing *listing, Gaps *gaps, Histor
         note_ends(listing, &history->view);
         if (i == count) {
             note_branch(listing, history);
-            if (!branch_lay(listing, &history->view, branch, err) ||
-                !add_branch_gaps(gaps, branch))
+            if (!branch_lay(listing, &history->view, branch, err) || !add_branch_gaps(gaps, branch))
                 return false;
         }
     }

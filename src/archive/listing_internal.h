@@ -25,8 +25,6 @@ typedef struct FileList {
 } FileList;
 
 void file_list_sort(FileList *list);
-/* The best file of a segment: complete before partial, raw before compressed. NULL: none. */
-const ListedFile *file_list_find(const FileList *list, Timeline timeline, SegNo segno);
 
 /* Looks for a complete segment by its names, now; adds what is there. *ret_found tells. */
 bool listing_look_again(const Archive *archive, FileList *files, Timeline timeline, SegNo segno,
@@ -40,8 +38,8 @@ bool listing_ranges(const Archive *archive, FileList *files, Listing *listing,
 bool listing_branches(const Archive *archive, Listing *listing, Branch *ret, Error *err) MUST_CHECK;
 
 /* How far open segments are proven, and the commit times. */
-bool listing_commits(const Archive *archive, const FileList *files, const Branch *branch,
-                     Listing *listing, Error *err) MUST_CHECK;
+bool listing_commits(const Archive *archive, const Branch *branch, Listing *listing,
+                     Error *err) MUST_CHECK;
 
 /* Room for one more; false when there is no memory. */
 bool listing_grow(void **items, size_t *capacity, size_t count, size_t item_size,

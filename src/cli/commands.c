@@ -12,8 +12,9 @@
 
 static const char *const slot_words[] = {"create", "drop", "show", NULL};
 static const char *const completion_words[] = {"bash", NULL};
-static const char *const help_words[] = {"receive", "slot",    "status", "wait",  "check", "list",
-                                         "verify",  "restore", "find",   "stage", "bench", NULL};
+static const char *const help_words[] = {"receive", "slot",   "status",  "wait", "check",
+                                         "list",    "verify", "restore", "find", "stage",
+                                         "stats",   "bench",  NULL};
 
 const CommandSpec command_specs[] = {
     {"receive", COMMAND_RECEIVE, true, "", NULL, "stream WAL into an archive directory",
@@ -35,6 +36,8 @@ const CommandSpec command_specs[] = {
      "tell where recovery to a time, restore point, XID or LSN ends", cmd_find},
     {"stage", COMMAND_STAGE, true, "", NULL,
      "make, and start, a copy of a base backup that recovers from an archive", cmd_stage},
+    {"stats", COMMAND_STATS, true, "[FROM [TO]]", NULL,
+     "count records, images and transactions, as pg_waldump --stats", cmd_stats},
     {"bench", COMMAND_BENCH, true, "", NULL, "measure how fast a server can replicate to here",
      cmd_bench},
     {"completion", 0, false, "bash", completion_words, "print the completion script for a shell",

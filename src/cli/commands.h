@@ -31,6 +31,7 @@ int cmd_check(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_stage(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 

@@ -78,7 +78,7 @@ static bool completes_values(const OptionSpec *spec)
     return spec->kind != OPTION_FLAG &&
            (spec->commands & (COMMAND_RECEIVE | COMMAND_SLOT | COMMAND_BENCH | COMMAND_LIST |
                               COMMAND_VERIFY | COMMAND_STATUS | COMMAND_WAIT | COMMAND_CHECK |
-                              COMMAND_RESTORE | COMMAND_FIND | COMMAND_STAGE)) != 0;
+                              COMMAND_RESTORE | COMMAND_FIND | COMMAND_STAGE | COMMAND_STATS)) != 0;
 }
 
 /* Once for each name: rows of one name complete alike. */

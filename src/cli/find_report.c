@@ -125,9 +125,11 @@ static void print_neighbours(FILE *out, const FindReport *report)
     const FindResult *result = report->result;
     const FindTarget *target = report->target;
     bool lists = target->before > 0 || target->after > 0;
+    bool at_end = result->outcome == FIND_BEYOND || result->outcome == FIND_NOT_THERE;
     if (!lists) {
-        print_labelled(out, "last before", &result->last);
-        print_labelled(out, "first behind", &result->next);
+        print_labelled(out, at_end ? "newest in the WAL" : "last before", &result->last);
+        if (!at_end)
+            print_labelled(out, "first behind", &result->next);
         return;
     }
     (void)fputc('\n', out);
@@ -153,9 +155,9 @@ static void print_notes(FILE *out, const FindReport *report)
                       result->same_name, result->same_name == 1 ? "" : "s");
     if (result->other_timeline != 0) {
         (void)fprintf(out,
-                      "\nNote: on timeline %" PRIu32 ", which the history of timeline %" PRIu32
-                      " has left, there is:\n  ",
-                      result->other_timeline, result->timeline);
+                      "\nNote: outside the history of timeline %" PRIu32 ", on timeline %" PRIu32
+                      ", there is:\n  ",
+                      result->timeline, result->other_timeline);
         print_place(out, &result->other);
         (void)fprintf(out, "  in %s. If that is meant: --timeline=%" PRIu32 "\n",
                       find_segment_name(report, &result->other, name), result->other_timeline);

@@ -51,6 +51,8 @@ const char *options_program(CommandBit command)
         return "walrx find";
     case COMMAND_STAGE:
         return "walrx stage";
+    case COMMAND_STATS:
+        return "walrx stats";
     }
     return "walrx";
 }

@@ -33,6 +33,7 @@
 #define RESTORE COMMAND_RESTORE
 #define FIND COMMAND_FIND
 #define STAGE COMMAND_STAGE
+#define STATS COMMAND_STATS
 #define GENERAL OPTION_GROUP_GENERAL
 #define CONNECTION OPTION_GROUP_CONNECTION
 #define ACTION OPTION_GROUP_ACTION
@@ -60,7 +61,7 @@ const OptionSpec option_specs[] = {
      .help = "where WAL goes: null discards it, disk makes it durable as receive does"},
     {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", BENCH, MEMBER(directory),
      .help = "with --sink=disk: write here, in a folder of its own that is removed at the end"},
-    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK | FIND,
+    {"directory", 'D', OPTION_TEXT, GENERAL, "DIR", LIST | STATUS | WAIT | CHECK | FIND | STATS,
      MEMBER(directory), .help = "archive directory; without it, the current one"},
     {"time", 0, OPTION_TEXT, GENERAL, "TIME", FIND, MEMBER(target_time),
      .help = "recovery to a time, as in \"2026-03-01 12:00:00.5+01\"; without a zone, a local one"},
@@ -73,7 +74,7 @@ const OptionSpec option_specs[] = {
      .help = "recovery to the end of all WAL there is"},
     {"exclusive", 0, OPTION_FLAG, GENERAL, NULL, FIND, MEMBER(exclusive),
      .help = "stop before what has that very time, XID or LSN, not behind it"},
-    {"timeline", 0, OPTION_TEXT, GENERAL, "N", FIND, MEMBER(target_timeline),
+    {"timeline", 0, OPTION_TEXT, GENERAL, "N", FIND | STATS, MEMBER(target_timeline),
      .help = "along the history of this timeline, or latest"},
     {"from", 0, OPTION_LSN, GENERAL, "LSN", FIND, MEMBER(from),
      .help = "recovery begins here, where the base backup does; without it, anywhere"},
@@ -217,15 +218,16 @@ const OptionSpec option_specs[] = {
      .choices = log_format_choices, .help = "text or json lines on standard error"},
     {"verbose", 'v', OPTION_FLAG, GENERAL, NULL, RECEIVE | FRONT, RELOADABLE, MEMBER(verbose),
      .help = "tell more"},
-    {"json", 0, OPTION_FLAG, GENERAL, NULL, BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STAGE,
-     MEMBER(json), .help = "print the result as one JSON object"},
+    {"json", 0, OPTION_FLAG, GENERAL, NULL,
+     BENCH | LIST | VERIFY | SLOT | STATUS | FIND | STAGE | STATS, MEMBER(json),
+     .help = "print the result as one JSON object"},
     {"version", 'V', OPTION_FLAG, GENERAL, NULL,
      RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
-         STAGE,
+         STAGE | STATS,
      MEMBER(version), .help = "show the version and end"},
     {"help", '?', OPTION_FLAG, GENERAL, NULL,
      RECEIVE | SLOT | FRONT | BENCH | LIST | VERIFY | STATUS | WAIT | CHECK | RESTORE | FIND |
-         STAGE,
+         STAGE | STATS,
      MEMBER(help), .help = "show this text and end"},
 
     {"dbname", 'd', OPTION_TEXT, CONNECTION, "CONNSTR", RECEIVE | SLOT | FRONT | BENCH, IN_FILE,

@@ -89,7 +89,7 @@ static bool read_xid(CommandBit command, uint64_t xid, uint32_t *ret, Error *err
     return true;
 }
 
-static bool read_timeline(CommandBit command, const char *text, Timeline *ret, Error *err)
+bool target_timeline(CommandBit command, const char *text, Timeline *ret, Error *err)
 {
     uint64_t value = 0;
     if (strcmp(text, "latest") != 0 && !parse_u64(text, 1, UINT32_MAX, &value)) {
@@ -125,7 +125,7 @@ bool target_read(CommandBit command, const Options *options, FindTarget *ret, Er
     given_targets(command, options, targets);
     const Given *given = first_target(targets, 0);
     target.kind = given != NULL ? given->kind : FIND_LATEST;
-    if (!read_timeline(command, options->target_timeline, &target.timeline, err))
+    if (!target_timeline(command, options->target_timeline, &target.timeline, err))
         return false;
     if (target.kind == FIND_TIME && !timestamp_parse(options->target_time, &target.time, err))
         return false;

@@ -11,6 +11,9 @@
 /* Exactly one target, and only what goes with it. */
 bool target_check(CommandBit command, const Options *options, Error *err) MUST_CHECK;
 
+/* The value of --timeline: 0 for latest. */
+bool target_timeline(CommandBit command, const char *text, Timeline *ret, Error *err) MUST_CHECK;
+
 /* Of options that target_check has passed; borrows their text. ERROR_USAGE: a value is none. */
 bool target_read(CommandBit command, const Options *options, FindTarget *ret,
                  Error *err) MUST_CHECK;

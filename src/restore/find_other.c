@@ -68,8 +68,8 @@ static bool stops_at_fork(const Others *others, Lsn fork)
 {
     const FindResult *ret = others->ret;
     /* A restore point beyond the time may lie in front of the first transaction. */
-    bool before = !ret->last.found || ret->last.lsn < fork ||
-                  ret->last.event.time > others->target->time;
+    bool before =
+        !ret->last.found || ret->last.lsn < fork || ret->last.event.time > others->target->time;
     if (ret->outcome == FIND_BEYOND)
         return before;
     return ret->outcome == FIND_REACHED && before && ret->at.lsn >= fork;

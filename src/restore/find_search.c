@@ -46,10 +46,8 @@ static bool take_entry(void *context, const IndexEntry *entry)
         search->candidate = entry->segno;
         return false;
     }
-    if (entry->commits + entry->aborts > 0) {
-        note_time(search, search->target, entry->oldest, true);
+    if (entry->commits + entry->aborts > 0)
         note_time(search, search->target, entry->newest, true);
-    }
     for (uint32_t i = 0; i < entry->point_count && i < INDEX_POINTS_MAX; i++)
         note_time(search, search->target, entry->points[i].time, false);
     return true;

@@ -10,7 +10,7 @@ import pytest
 
 TREE = Path(__file__).resolve().parents[2]
 # Those with options.
-COMMANDS = ("receive", "slot", "status", "check", "wait", "list", "verify", "restore", "find", "stage", "bench")
+COMMANDS = ("receive", "slot", "status", "check", "wait", "list", "verify", "restore", "find", "stage", "stats", "bench")
 
 
 @pytest.fixture(scope="session")

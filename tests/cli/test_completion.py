@@ -75,7 +75,8 @@ def complete(script, tmp_path):
     (["bench", "--d"], ["--directory", "--duration", "--dbname"]),
     (["bench", "--sink", "="], ["null", "disk"]),
     (["bench", "--slot"], []),
-    (["sta"], ["status", "stage"]),
+    (["statu"], ["status"]),
+    (["sta"], ["status", "stage", "stats"]),
     (["status", "--w"], ["--watch"]),
     (["wait", "--"], ["--directory", "--lsn", "--timeout", "--version", "--help"]),
     (["res"], ["restore"]),
@@ -88,6 +89,7 @@ def complete(script, tmp_path):
     (["stage", "--action", "="], ["pause", "promote", "shutdown"]),
     (["stage", "--into", "=", "f"], ["folder one"]),
     (["stage", "-T", ""], []),
+    (["stats", "--"], ["--directory", "--timeline", "--json", "--version", "--help"]),
     (["ver"], ["verify"]),
     (["verify", "--"], ["--directory", "--jobs", "--json", "--version", "--help"]),
 ])
@@ -97,7 +99,7 @@ def test_completes(complete, words, expected):
 
 def test_all_commands_are_offered(complete):
     assert complete("") == ["--help", "--version", "receive", "slot", "status", "check", "wait", "list", "verify",
-                            "restore", "find", "stage", "bench", "completion", "help"]
+                            "restore", "find", "stage", "stats", "bench", "completion", "help"]
 
 
 def test_script_is_clean(script):

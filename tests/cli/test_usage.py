@@ -18,7 +18,7 @@ def front(program, tmp_path_factory):
                                   ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"], ["completion", "--help"],
                                   ["completion", "-?"], ["help", "--help"],
                                   ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"],
-                                  ["status", "-?"], ["wait", "--help"], ["list", "--help"], ["verify", "-?"], ["restore", "--help"], ["find", "-?"], ["receive", "-D", "x", "--help"]])
+                                  ["status", "-?"], ["wait", "--help"], ["list", "--help"], ["verify", "-?"], ["restore", "--help"], ["find", "-?"], ["stats", "-?"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
@@ -32,7 +32,7 @@ def test_help_shows_defaults(walrx):
 
 
 @pytest.mark.parametrize("args", [["--version"], ["-V"], ["receive", "--version"], ["slot", "-V"], ["bench", "-V"], ["list", "-V"],
-                                  ["verify", "-V"], ["restore", "-V"], ["find", "-V"], ["status", "-V"], ["wait", "--version"]])
+                                  ["verify", "-V"], ["restore", "-V"], ["find", "-V"], ["stage", "-V"], ["stats", "-V"], ["status", "-V"], ["wait", "--version"]])
 def test_version(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == ""
@@ -54,13 +54,17 @@ def test_version(walrx, args):
                                   ["find"], ["find", "x"], ["find", "--latest", "--xid=7"], ["find", "--latest", "--exclusive"],
                                   ["find", "--restore-point=x", "--exclusive"], ["find", "--latest", "--before=0"],
                                   ["find", "--latest", "--after=1001"], ["find", "--xid=0"], ["find", "--xid=2"], ["find", "--xid=-1"],
-                                  ["find", "--restore-point="], ["find", "--latest", "--timeline=0"], ["find", "--latest", "--timeline=new"]])
+                                  ["find", "--restore-point="], ["find", "--latest", "--timeline=0"], ["find", "--latest", "--timeline=new"],
+                                  ["stage"], ["stage", "-D", "x", "--backup=x", "--into=y"],
+                                  ["stage", "-D", "x", "--backup=x", "--into=y", "--latest", "--action=pause"],
+                                  ["stage", "-D", "x", "--into=y", "--latest"], ["stage", "--set=x", "--port=0"],
+                                  ["stats", "here"], ["stats", "0/1", "0/2", "0/3"], ["stats", "--timeline=0"], ["stats", "0/1", "--x"]])
 def test_usage_errors_have_a_hint(walrx, args):
     done = walrx(*args)
     assert done.returncode == 1 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert lines[0].startswith("walrx: error: ")
-    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| status| wait| list| verify| restore| find| bench)? --help" for more information\.', lines[-1])
+    assert re.fullmatch(r'walrx: hint: Try "walrx( receive| slot| status| wait| list| verify| restore| find| stage| stats| bench)? --help" for more information\.', lines[-1])
 
 
 @pytest.mark.parametrize("args", [[], ["-D", "x"], ["-D", "x", "a"], ["-D", "x", "a", "b", "c"], ["a", "b"],

@@ -364,7 +364,7 @@ static void check_index(const Check *check)
     without_index.private.fd = -1;
     if (!listing_make(&archive, archive.bound, loaded, &listing, &error))
         fail_msg("%s: %s", check->what, error.message);
-    if (listing.timeline_count > 0) {
+    if (listing.timeline_count > 0 && scratch_count(check->path, ".walrx/index") > 0) {
         IndexCheck index = {.check = check, .archive = &archive, .branch = &branch};
         if (!branch_make(&archive, &listing, 1, &branch, &error) ||
             !index_visit(&without_index, &branch, 0, UINT64_MAX, compare_entry, &index, &use,

@@ -5,7 +5,6 @@ having replayed what it said. And against pg_waldump, over many transactions of 
 import datetime
 import json
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 

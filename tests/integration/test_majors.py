@@ -14,6 +14,7 @@ from harness.restore import restored
 from harness.staged import Stages
 from harness.util import clean_env, lsn, make_dir, run
 from test_list import commit, listed
+from test_stats import assert_same_counts, stats
 from test_timelines import assert_follows, fail_over, multi_host
 from test_verify import NOT_SOUND, SOUND, dump, plain_copy, verify_json
 
@@ -135,6 +136,12 @@ def test_streams_all_kinds_of_wal(world, walrx, major, compress):
     ar.assert_equals_primary(directory, server, first=first, last=last, suffix=suffix)
     ar.assert_partial(directory, server, upto)
     verified(world, walrx, directory, server)
+    if (world.base / "plain").exists():
+        counts = assert_same_counts(world, walrx, directory, world.base / "plain", server.bindir)
+    else:
+        counts = stats(walrx, world, directory)
+    assert counts["server_major"] == server.major and counts["transactions"]["restore_points"] >= 1
+    assert counts["transactions"]["last_commit"]["time"] == newest
     if server.major >= 15 and (world.base / "plain").exists():
         assert_full_pages_of_each_compression(server, world.base / "plain")
     assert listed(walrx, world, directory)["window"]["newest_commit"]["time"] == newest

@@ -29,6 +29,7 @@ typedef enum CommandBit {
     COMMAND_RESTORE = 1 << 9,
     COMMAND_FIND = 1 << 10,
     COMMAND_STAGE = 1 << 14,
+    COMMAND_STATS = 1 << 11,
 } CommandBit;
 
 typedef enum OptionKind {

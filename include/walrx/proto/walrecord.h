@@ -66,6 +66,12 @@ bool wal_record_may_be_event(const WalRecordHeader *header);
 bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t available,
                       int major, WalEvent *ret, Error *err) MUST_CHECK;
 
+/* A commit or abort, not of a prepared transaction, without headers in front of its data, as nearly
+ * all are: quicker than wal_record_event, which tells the same. Its XID is the header's. False: it
+ * is something else, or a part is missing. */
+bool wal_record_plain_end(const WalRecordHeader *header, const uint8_t *body, size_t available,
+                          bool *ret_commit, PgTime *ret_time);
+
 /* No shorter record holds a full page image. */
 #define WAL_RECORD_IMAGE_MIN 49
 
@@ -74,3 +80,14 @@ bool wal_record_event(const WalRecordHeader *header, const uint8_t *body, size_t
  * are not all there. */
 uint32_t wal_record_image_bytes(const WalRecordHeader *header, const uint8_t *body,
                                 size_t available, int major);
+
+/* Does the record begin with one block without an image, and its data behind that? Most do; they
+ * hold no image. In line, as it is asked for each record that arrives. */
+static inline bool wal_record_is_imageless(const uint8_t *body, size_t available)
+{
+    const size_t next = 20;                    /* ID, flags, length, relation, block number */
+    const uint8_t flags = 0x10 | 0x80;         /* an image, or the relation of the block before */
+    const uint8_t last_block = 32, data = 254; /* IDs */
+    return available > next && body[0] <= last_block && (body[1] & flags) == 0 &&
+           body[next] >= data;
+}

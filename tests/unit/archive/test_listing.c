@@ -10,12 +10,16 @@
 #include "fixture.h"
 #include "listing_internal.h"
 #include "walrx/archive/gap.h"
+#include "walrx/archive/index.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -382,7 +386,7 @@ static void a_commit_across_two_segments_is_found(void **state)
     make();
     assert_int_equal(listing.newest.lsn, only);
     assert_int_equal(listing.newest.time, 1234);
-    assert_int_equal(listing.newest.searched, 2);
+    assert_int_equal(listing.newest.searched, 1); /* it is found where it ends */
     assert_int_equal(listing.oldest.lsn, only);
     /* Its end is missing: it is not committed as far as this archive goes. */
     scratch_write(fixture.path, fixture_name(6, WAL_LZ4, true), "", 0);
@@ -393,7 +397,7 @@ static void a_commit_across_two_segments_is_found(void **state)
     archive_wal(6, 6, false);
     make();
     assert_int_equal(listing.newest.lsn, only);
-    assert_int_equal(listing.newest.searched, 2);
+    assert_int_equal(listing.newest.searched, 1);
     assert_int_equal(listing.oldest.lsn, only);
 }
 
@@ -421,6 +425,65 @@ static void commits_are_not_looked_for_behind_a_gap(void **state)
     assert_int_equal(listing.newest.time, 2000);
     assert_int_equal(listing.newest.searched, 2);
     assert_int_equal(listing.oldest_unbroken.time, 1000);
+}
+
+static bool take_entry(void *context, const IndexEntry *entry)
+{
+    (void)context;
+    (void)entry;
+    return true;
+}
+
+/* Keeps its date. */
+static void spoil(const char *name)
+{
+    struct stat status;
+    int fd = openat(fixture.archive.dir.fd, name, O_WRONLY);
+    assert_true(fd >= 0 && fstat(fd, &status) == 0);
+    assert_int_equal(pwrite(fd, "spoilt", 6, SIZE / 2), 6);
+    const struct timespec times[2] = {status.st_mtim, status.st_mtim};
+    assert_int_equal(futimens(fd, times), 0);
+    (void)close(fd);
+}
+
+/* Segments without a commit are not decoded again, once the index knows them. */
+static void what_the_index_knows_is_not_read(void **state)
+{
+    Branch branch;
+    IndexUse use;
+    (void)state;
+    begin_wal();
+    fill(5000);
+    (void)maker_switch(&maker);
+    Lsn only = put_commit(1000, 0);
+    fill(5000);
+    (void)maker_switch(&maker);
+    fill(5000);
+    (void)maker_switch(&maker);
+    (void)maker_record(&maker, 100, 10, 0);
+    for (SegNo segno = 5; segno <= 8; segno++)
+        fixture_archive(segno, WAL_RAW, segno == 8, wal + (segno - 5) * SIZE, SIZE);
+    make();
+    assert_int_equal(listing.oldest.searched, 2);
+    assert_int_equal(listing.newest.searched, 3);
+    assert_true(branch_make(&fixture.archive, &listing, 0, &branch, &fixture.error));
+    assert_true(
+        index_visit(&fixture.archive, &branch, 0, 8, take_entry, NULL, &use, &fixture.error));
+    branch_free(&branch);
+    assert_int_equal(use.kept, 3);
+    for (SegNo segno = 5; segno <= 7; segno++)
+        spoil(fixture_name(segno, WAL_RAW, false));
+    make();
+    assert_int_equal(listing.unreadable.class, ERROR_NONE);
+    assert_int_equal(listing.oldest.lsn, only);
+    assert_int_equal(listing.oldest.time, 1000);
+    assert_int_equal(listing.oldest.timeline, 1);
+    assert_int_equal(listing.oldest.searched, 2);
+    assert_int_equal(listing.newest.lsn, only);
+    assert_int_equal(listing.newest.searched, 3);
+    scratch_write(fixture.path, ".walrx/index/0000000100000000", "", 0);
+    make();
+    assert_non_null(strstr(listing.unreadable.message, "is damaged at 0/5"));
 }
 
 static void damage_is_told_and_passed_over(void **state)
@@ -506,6 +569,7 @@ int main(void)
         TEST(the_first_and_the_last_commit_are_found),
         TEST(a_commit_across_two_segments_is_found),
         TEST(commits_are_not_looked_for_behind_a_gap),
+        TEST(what_the_index_knows_is_not_read),
         TEST(damage_is_told_and_passed_over),
         TEST(a_failing_disk_is_an_error_or_told),
         TEST(opening_to_read_takes_no_lock_and_changes_nothing),

@@ -432,6 +432,24 @@ static void seconds_are_read_as_pg_receivewal_does(void **state)
     }
 }
 
+static void an_option_may_have_a_value_for_who_gives_none(void **state)
+{
+    Line line;
+    Options options;
+    Error error;
+    (void)state;
+    assert_true(parse(COMMAND_FIND, "--before --after=7 --latest", &line, &options, &error));
+    assert_int_equal(options.before, 5);
+    assert_int_equal(options.after, 7);
+    assert_true(parse(COMMAND_FIND, "--latest", &line, &options, &error));
+    assert_int_equal(options.before, 0);
+    assert_string_equal(options.target_timeline, "latest");
+    /* what follows is an operand */
+    assert_true(parse(COMMAND_FIND, "--latest --before 7", &line, &options, &error));
+    assert_int_equal(options.before, 5);
+    assert_string_equal(line.argv[line.argc - 1], "7");
+}
+
 static void a_refused_value_changes_nothing(void **state)
 {
     (void)state;
@@ -519,6 +537,7 @@ int main(void)
         cmocka_unit_test(operands_come_last_wherever_they_stand),
         cmocka_unit_test(mistakes_are_refused_in_these_words),
         cmocka_unit_test(seconds_are_read_as_pg_receivewal_does),
+        cmocka_unit_test(an_option_may_have_a_value_for_who_gives_none),
         cmocka_unit_test(a_refused_value_changes_nothing),
         cmocka_unit_test(defaults_survive_formatting),
         cmocka_unit_test(each_command_has_each_name_and_letter_once),

@@ -370,6 +370,62 @@ static void free_space_is_what_the_filesystem_tells(void **state)
     assert_true(left == 12345);
 }
 
+static void what_is_appended_comes_behind_what_others_append(void **state)
+{
+    int mine = open_file("log", FILE_APPEND);
+    int other = open_file("log", FILE_APPEND);
+    (void)state;
+    assert_true(file_append(&dir, "log", mine, "one", 3, &error));
+    assert_true(file_append(&dir, "log", other, "two", 3, &error));
+    assert_true(file_append(&dir, "log", mine, "three", 5, &error));
+    assert_true(scratch_holds(path, "log", "onetwothree", 11));
+    assert_int_equal(mode_of("log"), 0600);
+    fake_files_shorten(FAKE_PWRITEV, fake_files_count(FAKE_PWRITEV) + 1);
+    assert_false(file_append(&dir, "log", mine, "four", 4, &error));
+    assert_int_equal(error.class, ERROR_NO_ROOM);
+    assert_true(file_append(&dir, "log", other, "five", 4, &error));
+    assert_true(scratch_holds(path, "log", "onetwothreefofive", 17));
+    file_close(&dir, mine);
+    file_close(&dir, other);
+}
+
+static void the_date_of_a_file_can_be_handed_on(void **state)
+{
+    int64_t first;
+    int64_t second;
+    bool exists;
+    (void)state;
+    scratch_write(path, "first", "x", 1);
+    (void)usleep(20000);
+    int fd = open_file("second", FILE_CREATE);
+    assert_true(file_modified(&dir, "first", &exists, &first, &error) && exists);
+    assert_true(file_modified(&dir, "second", &exists, &second, &error) && exists);
+    assert_true(second > first);
+    file_set_modified(&dir, fd, first);
+    assert_true(file_modified(&dir, "second", &exists, &second, &error) && exists);
+    assert_true(second == first);
+    file_close(&dir, fd);
+    assert_true(file_modified(&dir, "third", &exists, &second, &error));
+    assert_false(exists);
+}
+
+static void a_directory_is_ones_own_or_not(void **state)
+{
+    Dir inside;
+    (void)state;
+    assert_true(dir_open_inside(&dir, "inside", true, &inside, NULL, &error));
+    assert_true(dir_is_own(&inside));
+    assert_int_equal(inside.file_mode, 0600);
+    assert_int_equal(fchmod(inside.fd, 0750), 0);
+    assert_true(dir_is_own(&inside));
+    assert_int_equal(inside.file_mode, 0640);
+    if (geteuid() == 0) {
+        assert_int_equal(fchown(inside.fd, 1234, (gid_t)-1), 0);
+        assert_false(dir_is_own(&inside));
+    }
+    dir_close(&inside);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -391,6 +447,9 @@ int main(void)
         CASE(what_has_no_blocks_yet_is_told),
         CASE(a_full_disk_and_a_quota_are_no_failure_of_the_disk),
         CASE(free_space_is_what_the_filesystem_tells),
+        CASE(what_is_appended_comes_behind_what_others_append),
+        CASE(the_date_of_a_file_can_be_handed_on),
+        CASE(a_directory_is_ones_own_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -451,6 +451,123 @@ static void page_images_depend_on_the_major_version(void **state)
     }
 }
 
+/* Blocks of a record in a row, then main data of 8 bytes. */
+typedef struct Blocks {
+    uint8_t body[1024];
+    size_t length;
+    uint32_t parts;
+} Blocks;
+
+static void add_block(Blocks *blocks, uint16_t image, uint8_t image_flags, bool hole_length,
+                      bool same_relation)
+{
+    uint8_t *at = blocks->body + blocks->length;
+    uint8_t *begin = at;
+
+    *at++ = 0; /* which block does not matter */
+    *at++ = (uint8_t)((image > 0 ? 0x10 : 0) | (same_relation ? 0x80 : 0));
+    *at++ = 3; /* bytes of data */
+    *at++ = 0;
+    if (image > 0) {
+        *at++ = (uint8_t)image;
+        *at++ = (uint8_t)(image >> 8);
+        at += 2;
+        *at++ = image_flags;
+        at += hole_length ? 2 : 0;
+    }
+    at += same_relation ? 4 : 16;
+    blocks->length += (size_t)(at - begin);
+    blocks->parts += image + 3U;
+}
+
+static uint32_t images_of(Blocks *blocks, int major, size_t available)
+{
+    blocks->body[blocks->length] = 255;
+    blocks->body[blocks->length + 1] = 8;
+    WalRecordHeader header = {
+        .total_length = (uint32_t)(WAL_RECORD_HEADER_SIZE + blocks->length + 2 + 8) + blocks->parts,
+        .rmgr = 10};
+    if (available == SIZE_MAX)
+        assert_int_equal(wal_record_is_imageless(blocks->body, blocks->length + 2),
+                         blocks->length == 20);
+    return wal_record_image_bytes(
+        &header, blocks->body, available < blocks->length ? available : blocks->length + 2, major);
+}
+
+static void the_bytes_of_page_images_are_those_of_all_blocks(void **state)
+{
+    (void)state;
+    for (int major = 10; major <= 19; major++) {
+        Blocks blocks = {.length = 0};
+        uint8_t compressed = major >= 15 ? 0x01 | 0x04 : 0x01 | 0x02;
+
+        add_block(&blocks, 0, 0, false, false);
+        assert_int_equal(images_of(&blocks, major, SIZE_MAX), 0);
+        add_block(&blocks, 5000, compressed, true, true);
+        assert_int_equal(images_of(&blocks, major, SIZE_MAX), 5000);
+        add_block(&blocks, 8192, 0, false, false);
+        add_block(&blocks, 0, 0, false, true);
+        assert_int_equal(images_of(&blocks, major, SIZE_MAX), 13192);
+        /* Of headers that are cut what is there counts, and nothing behind it is looked at. */
+        size_t cut = blocks.length;
+        memset(blocks.body + cut, 0x10, 40);
+        for (size_t available = 0; available <= cut; available++) {
+            uint32_t images = images_of(&blocks, major, available);
+            assert_true(images == 0 || images == 5000 || images == 13192);
+        }
+        for (int i = 4; i < 33; i++)
+            add_block(&blocks, 8192, compressed, true, false);
+        assert_true(blocks.length + 2 < WAL_RECORD_HEAD_SIZE);
+        assert_int_equal(images_of(&blocks, major, SIZE_MAX), 13192 + 29 * 8192);
+    }
+}
+
+static void records_without_room_for_an_image_have_none(void **state)
+{
+    static const uint8_t body[] = {0, 0x10, 0, 0, 4, 0, 0, 0, 0};
+    const WalRecordHeader header = {.total_length = WAL_RECORD_IMAGE_MIN - 1, .rmgr = 10};
+
+    (void)state;
+    assert_int_equal(wal_record_image_bytes(&header, body, sizeof(body), 15), 0);
+    assert_int_equal(wal_record_image_bytes(&header, NULL, 0, 15), 0);
+}
+
+/* The quick way tells the same, or nothing. */
+static void plain_ends_are_told_quickly(void **state)
+{
+    static const uint8_t infos[] = {0x00, 0x20, 0x30, 0x40, 0x80, 0xA0, 0x10, 0x50};
+    uint8_t body[2 + 24] = {255, 24, 1, 2, 3, 4, 5, 6, 7, 8};
+    bool commit;
+    PgTime time;
+    unsigned quick = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(infos); i++) {
+        for (uint8_t rmgr = 0; rmgr < 3; rmgr++) {
+            WalRecordHeader header = {.total_length = WAL_RECORD_HEADER_SIZE + sizeof(body),
+                                      .xid = 9,
+                                      .info = infos[i],
+                                      .rmgr = rmgr};
+            WalEvent event;
+            Error err;
+            if (!wal_record_plain_end(&header, body, sizeof(body), &commit, &time))
+                continue;
+            quick++;
+            assert_true(wal_record_event(&header, body, sizeof(body), 15, &event, &err));
+            assert_int_equal(event.kind, commit ? WAL_EVENT_COMMIT : WAL_EVENT_ABORT);
+            assert_true(event.time == time && event.xid == 9 && !event.prepared);
+            assert_false(wal_record_plain_end(&header, body, 9, &commit, &time));
+            header.total_length++;
+            assert_false(wal_record_plain_end(&header, body, sizeof(body), &commit, &time));
+            header.total_length--;
+            body[0] = 253;
+            assert_false(wal_record_plain_end(&header, body, sizeof(body), &commit, &time));
+            body[0] = 255;
+        }
+    }
+    assert_int_equal(quick, 4);
+}
+
 static void unknown_parts_are_refused(void **state)
 {
     (void)state;
@@ -477,6 +594,9 @@ int main(void)
         cmocka_unit_test(lists_longer_than_the_record_tell_no_xid),
         cmocka_unit_test(wrong_lengths_are_refused),
         cmocka_unit_test(restore_point_without_an_end_of_its_name_gets_one),
+        cmocka_unit_test(the_bytes_of_page_images_are_those_of_all_blocks),
+        cmocka_unit_test(records_without_room_for_an_image_have_none),
+        cmocka_unit_test(plain_ends_are_told_quickly),
         cmocka_unit_test(unknown_parts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

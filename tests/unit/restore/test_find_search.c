@@ -155,6 +155,8 @@ static void time_out_of_the_archive_is_told(void **state)
     assert_int_equal(world->result.next.event.xid, 700);
     assert_false(world->result.last.found);
     assert_not(at_minute(world, 10, true), FIND_BEFORE);
+    assert_stops(at_minute(world, 10, false), false, 4, 1);
+    assert_int_equal(world->result.last.event.xid, 700);
 }
 
 static void first_record_in_the_order_of_the_wal_counts_not_of_the_times(void **state)
@@ -407,6 +409,11 @@ static void neighbours_come_from_as_many_segments_as_needed(void **state)
     assert_int_equal(result->after_count, 6);
     assert_int_equal(result->after[0].event.xid, 702);
     assert_int_equal(result->after[5].event.xid, 720);
+    result = at_xid(world, 710, false);
+    assert_int_equal(result->before_count, 5);
+    assert_int_equal(result->before[0].event.xid, 700);
+    assert_int_equal(result->before[3].event.xid, 701);
+    assert_int_equal(result->before[4].event.xid, 710);
     /* at the end of the WAL: the newest ones */
     world->target.before = 2;
     result = at_minute(world, 99, false);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The settings a server gets, as text.
+ */
+#include "walrx/restore/find.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void assert_settings(const FindTarget *target, const char *expected)
+{
+    const FindResult result = {.timeline = 7};
+    char text[FIND_SETTINGS_SIZE];
+    assert_true(find_settings(target, &result, text, sizeof(text)));
+    assert_string_equal(text, expected);
+    /* nothing is cut silently */
+    for (size_t size = 0; size <= strlen(expected); size++) {
+        char *exact = malloc(size + 1);
+        assert_non_null(exact);
+        assert_false(find_settings(target, &result, exact, size));
+        free(exact);
+    }
+}
+
+static void each_kind_has_its_setting(void **state)
+{
+    (void)state;
+    /* a zone by number: abbreviations are not known when the server checks the setting */
+    assert_settings(&(FindTarget){.kind = FIND_TIME, .time = 825681600123456},
+                    "recovery_target_time = '2026-03-01 12:00:00.123456+00'\n"
+                    "recovery_target_inclusive = 'on'\nrecovery_target_timeline = '7'\n");
+    assert_settings(&(FindTarget){.kind = FIND_TIME, .time = -1, .exclusive = true},
+                    "recovery_target_time = '1999-12-31 23:59:59.999999+00'\n"
+                    "recovery_target_inclusive = 'off'\nrecovery_target_timeline = '7'\n");
+    assert_settings(&(FindTarget){.kind = FIND_LSN, .lsn = 0x16B374D848, .exclusive = true},
+                    "recovery_target_lsn = '16/B374D848'\n"
+                    "recovery_target_inclusive = 'off'\nrecovery_target_timeline = '7'\n");
+    assert_settings(&(FindTarget){.kind = FIND_XID, .xid = UINT32_MAX},
+                    "recovery_target_xid = '4294967295'\n"
+                    "recovery_target_inclusive = 'on'\nrecovery_target_timeline = '7'\n");
+    assert_settings(&(FindTarget){.kind = FIND_POINT, .name = "release"},
+                    "recovery_target_name = 'release'\nrecovery_target_timeline = '7'\n");
+    assert_settings(&(FindTarget){.kind = FIND_LATEST}, "recovery_target_timeline = '7'\n");
+}
+
+static void values_are_quoted_as_the_file_needs_it(void **state)
+{
+    char text[64];
+    (void)state;
+    assert_settings(&(FindTarget){.kind = FIND_POINT, .name = "it's\\ a \"name\"\n\x7F\xC3\xA9"},
+                    "recovery_target_name = 'it''s\\\\ a \"name\"\\012\\177\xC3\xA9'\n"
+                    "recovery_target_timeline = '7'\n");
+    assert_true(find_setting("restore_command", "cp '%f' %p", text, sizeof(text)));
+    assert_string_equal(text, "restore_command = 'cp ''%f'' %p'\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_kind_has_its_setting),
+        cmocka_unit_test(values_are_quoted_as_the_file_needs_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
