@@ -35,7 +35,7 @@ const CommandSpec command_specs[] = {
     {"find", COMMAND_FIND, true, "", NULL,
      "tell where recovery to a time, restore point, XID or LSN ends", cmd_find},
     {"stage", COMMAND_STAGE, true, "", NULL,
-     "make, and start, a copy of a base backup that recovers from an archive", cmd_stage},
+     "copy a base backup so that it recovers from an archive; start it", cmd_stage},
     {"stats", COMMAND_STATS, true, "[FROM [TO]]", NULL,
      "count records, images and transactions, as pg_waldump --stats", cmd_stats},
     {"bench", COMMAND_BENCH, true, "", NULL, "measure how fast a server can replicate to here",

@@ -18,7 +18,7 @@ def front(program, tmp_path_factory):
                                   ["receive", "-v?"], ["help", "slot"], ["slot", "-?"], ["help", "completion"], ["completion", "--help"],
                                   ["completion", "-?"], ["help", "--help"],
                                   ["slot", "show", "--help"], ["help", "bench"], ["bench", "-?"],
-                                  ["status", "-?"], ["wait", "--help"], ["list", "--help"], ["verify", "-?"], ["restore", "--help"], ["find", "-?"], ["stats", "-?"], ["receive", "-D", "x", "--help"]])
+                                  ["status", "-?"], ["wait", "--help"], ["list", "--help"], ["verify", "-?"], ["restore", "--help"], ["find", "-?"], ["stage", "-?"], ["stats", "-?"], ["receive", "-D", "x", "--help"]])
 def test_help_goes_to_standard_output(walrx, args):
     done = walrx(*args)
     assert done.returncode == 0 and done.stderr == "" and "Usage:\n  walrx" in done.stdout
