@@ -55,7 +55,11 @@ static int by_segment(const void *left, const void *right)
     const PruneFile *b = right;
     if (a->segno != b->segno)
         return a->segno < b->segno ? -1 : 1;
-    return a->timeline < b->timeline ? -1 : a->timeline > b->timeline;
+    if (a->timeline != b->timeline)
+        return a->timeline < b->timeline ? -1 : 1;
+    if (a->partial != b->partial)
+        return a->partial ? 1 : -1;
+    return (int)a->form - (int)b->form;
 }
 
 /* All files of segments, for the moment also those that stay. */

@@ -114,7 +114,7 @@ typedef struct PruneRange {
 typedef struct PrunePlan {
     PruneHorizon horizon;
     Backups backups;
-    PruneFile *files; /* that go, in the order in which they do */
+    PruneFile *files; /* that go, in the order in which they do: of a segment the raw one first */
     size_t count;
     PruneRange *ranges; /* by timeline and position */
     size_t range_count;

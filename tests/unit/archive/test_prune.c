@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -139,6 +140,22 @@ static void it_can_be_interrupted_between_segments(void **state)
     prune_plan_free(&plan);
 }
 
+/* A receiver has started since the plan was made, and its worker was done before the removal. */
+static void a_copy_made_since_the_plan_goes_too(void **state)
+{
+    const PruneWish wish = from(9);
+    char raw[SCRATCH_PATH_SIZE + 64];
+    (void)state;
+    assert_true(make_plan(&wish));
+    (void)snprintf(raw, sizeof(raw), "%s/%s", fixture.path, fixture_name(8, WAL_RAW, false));
+    assert_int_equal(unlink(raw), 0);
+    put(8, WAL_ZSTD, false);
+    assert_true(run(NULL));
+    assert_false(scratch_exists(fixture.path, fixture_name(8, WAL_ZSTD, false)));
+    assert_int_equal(done.files, plan.count);
+    prune_plan_free(&plan);
+}
+
 static void a_backup_that_is_not_understood_stops_it(void **state)
 {
     const PruneWish wish = from(9);
@@ -219,6 +236,7 @@ int main(void)
         CASE(a_file_that_cannot_be_removed_stops_it_before_the_first_goes),
         CASE(one_that_is_refused_on_the_way_ends_it_there),
         CASE(it_can_be_interrupted_between_segments),
+        CASE(a_copy_made_since_the_plan_goes_too),
         CASE(a_backup_that_is_not_understood_stops_it),
         CASE(a_timeline_without_its_history_stops_it),
         CASE(positions_are_read_in_each_way),
