@@ -47,11 +47,11 @@ struct Retention {
     /* the thread's own */
     RetentionKeep using;
     PruneMemory memory;
-    PgTime since; /* of the memory */
     RetentionView view;
     uint64_t round_ms; /* of the last round; 0: none yet */
     Lsn round_lsn;
     bool told_unregistered;
+    bool told_idle;
     char told_held[sizeof(((RetentionView *)NULL)->held_by)];
     PruneDone untold; /* removed since that was last told */
     uint64_t told_ms; /* when; 0: never */
@@ -124,7 +124,7 @@ static void note_holder(Retention *retention, const PrunePlan *plan)
                  held_by);
 }
 
-static void warn(Retention *retention, const PrunePlan *plan)
+static void warn(Retention *retention, const PruneWish *wish, const PrunePlan *plan)
 {
     bool unregistered = retention->using.time_ms > 0 && plan->backups.count == 0;
     if (unregistered && !retention->told_unregistered)
@@ -132,6 +132,12 @@ static void warn(Retention *retention, const PrunePlan *plan)
                  "no base backup is registered (walrx backup register): WAL is kept by the times "
                  "of its commits alone");
     retention->told_unregistered = unregistered;
+    bool idle = plan->timed && plan->newest < wish->now - wish->span;
+    if (idle && !retention->told_idle)
+        log_line(LOG_WARNING, NULL,
+                 "no commit lies within the time that WAL is kept before now, so it counts from "
+                 "the newest one: is the server idle, or the clock of this machine ahead?");
+    retention->told_idle = idle;
     if (plan->unread > 0) {
         Error damage = plan->damage;
         error_hint(&damage, "Its commit times cannot be read, and count as old: no recovery gets "
@@ -176,7 +182,7 @@ static bool plan_and_run(Retention *retention, const Archive *archive, const Pru
     if (ok) {
         retention->view.horizon = segment_start(plan.horizon.segno, archive->segment_size);
         note_holder(retention, &plan);
-        warn(retention, &plan);
+        warn(retention, wish, &plan);
         ok = prune_run(archive, &plan, pause_step, retention, &done, err);
         note_done(retention, &done);
     }
@@ -232,7 +238,8 @@ static void make_round(Retention *retention, Lsn limit, Timeline timeline)
     PgTime now = clock_pg_time();
     PruneWish wish = {
         .by_time = retention->using.time_ms > 0,
-        .since = now - (PgTime)(retention->using.time_ms * US_PER_MS),
+        .span = (PgTime)(retention->using.time_ms * US_PER_MS),
+        .now = now,
         .by_size = retention->using.size > 0,
         .size = retention->using.size,
         .limit = limit,
@@ -240,9 +247,6 @@ static void make_round(Retention *retention, Lsn limit, Timeline timeline)
         .go_on = may_go_on,
         .context = retention,
     };
-    if (wish.since < retention->since)
-        retention->memory = (PruneMemory){.timeline = 0}; /* more is to be kept than before */
-    retention->since = wish.since;
     retention->view.enabled = true;
     bool ok = work(retention, &wish, &error);
     retention->view.at = now;
@@ -402,7 +406,6 @@ bool retention_open(const RetentionOptions *options, Retention **ret, Error *err
     retention->keep = options->keep;
     retention->kept_anew = true;
     retention->view.at = PG_TIME_NONE;
-    retention->since = INT64_MIN;
     (void)pthread_mutex_init(&retention->lock, NULL);
     (void)pthread_cond_init(&retention->changed, NULL);
     *ret = retention;
