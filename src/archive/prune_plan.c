@@ -47,15 +47,27 @@ static bool find_newest(Planning *planning, Error *err)
     return ok;
 }
 
+/* Every pg_wal has an archive_status (xlogarchive.c, PostgreSQL 15), no archive has. There even the
+ * newest names are of recycled segments, and what the server needs for a crash lies before them. */
+static bool is_archive(const Archive *archive, Error *err)
+{
+    bool exists;
+    uint64_t size;
+    if (!archive->bound)
+        return error_set(err, ERROR_ARCHIVE, "there is no WAL in \"%s\"", archive->dir.path);
+    if (!file_status(&archive->dir, "archive_status", &exists, &size, err))
+        return false;
+    return !exists || error_set(err, ERROR_ARCHIVE, "\"%s\" is the WAL directory of a server",
+                                archive->dir.path);
+}
+
 static bool look(Planning *planning, Error *err)
 {
     const Archive *archive = planning->archive;
     Branch laid;
-    bool ok = archive->bound ||
-              error_set(err, ERROR_ARCHIVE, "there is no WAL in \"%s\"", archive->dir.path);
-    if (!ok)
+    if (!is_archive(archive, err))
         return error_hint(err, "Name the directory of an archive.");
-    ok = listing_survey(archive, true, &planning->files, &planning->listing, &laid, err);
+    bool ok = listing_survey(archive, true, &planning->files, &planning->listing, &laid, err);
     branch_free(&laid);
     if (!ok)
         return false;

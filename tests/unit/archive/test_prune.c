@@ -330,6 +330,17 @@ static void a_backup_that_is_not_understood_stops_it(void **state)
     prune_plan_free(&plan);
 }
 
+static void the_wal_directory_of_a_server_is_no_archive(void **state)
+{
+    const PruneWish wish = from(9);
+    (void)state;
+    scratch_mkdir(fixture.path, "archive_status");
+    assert_false(make_plan(&wish));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_non_null(strstr(fixture.error.message, "the WAL directory of a server"));
+    prune_plan_free(&plan);
+}
+
 static void a_timeline_without_its_history_stops_it(void **state)
 {
     const PruneWish wish = from(9);
@@ -404,6 +415,7 @@ int main(void)
         CASE(it_can_be_interrupted_between_segments),
         CASE(a_copy_made_since_the_plan_goes_too),
         CASE(a_backup_that_is_not_understood_stops_it),
+        CASE(the_wal_directory_of_a_server_is_no_archive),
         CASE(a_timeline_without_its_history_stops_it),
         CASE(time_that_passes_without_commits_lets_nothing_go),
         CASE(commits_ahead_of_this_clock_do_not_count_as_its_end),
