@@ -30,6 +30,8 @@
 /* This much WAL is worth a round at any time. */
 #define ROUND_SEGMENTS 16
 #define STEP_PAUSE_MS 10
+/* Whoever registers a backup waits for the lock of a round, but not for long. */
+#define LONGEST_ROUND_MS 3000
 #define TELL_MS (60 * MINUTE_MS)
 #define NICE 10
 #define US_PER_MS 1000
@@ -49,6 +51,8 @@ struct Retention {
     PruneMemory memory;
     RetentionView view;
     uint64_t round_ms; /* of the last round; 0: none yet */
+    uint64_t end_ms;   /* of the one under way, at the latest */
+    bool unfinished;   /* the last one ended by that */
     Lsn round_lsn;
     bool told_unregistered;
     bool told_idle;
@@ -95,7 +99,8 @@ static bool pause_step(void *context)
     (void)pthread_mutex_lock(&retention->lock);
     bool go_on = sleep_for(retention, STEP_PAUSE_MS) && !retention->kept_anew;
     (void)pthread_mutex_unlock(&retention->lock);
-    return go_on;
+    retention->unfinished = go_on && clock_monotonic_ms() >= retention->end_ms;
+    return go_on && !retention->unfinished;
 }
 
 /* What the receiver is done with; LSN_INVALID: it has not streamed yet. */
@@ -170,7 +175,8 @@ static void note_done(Retention *retention, const PruneDone *done)
     retention->untold.files += done->files;
     retention->untold.disk_bytes += done->disk_bytes;
     retention->untold.horizon = done->horizon;
-    tell_done(retention, false);
+    if (!retention->unfinished)
+        tell_done(retention, false);
 }
 
 static bool plan_and_run(Retention *retention, const Archive *archive, const PruneWish *wish,
@@ -183,6 +189,8 @@ static bool plan_and_run(Retention *retention, const Archive *archive, const Pru
         retention->view.horizon = segment_start(plan.horizon.segno, archive->segment_size);
         note_holder(retention, &plan);
         warn(retention, wish, &plan);
+        retention->end_ms = clock_monotonic_ms() + LONGEST_ROUND_MS;
+        retention->unfinished = false;
         ok = prune_run(archive, &plan, pause_step, retention, &done, err);
         note_done(retention, &done);
     }
@@ -278,8 +286,9 @@ static uint64_t look(Retention *retention)
     Lsn limit = read_limit(retention, &timeline);
     if (limit == LSN_INVALID)
         return SECOND_MS;
-    uint64_t pause = pause_before(retention, limit);
+    uint64_t pause = retention->unfinished ? 0 : pause_before(retention, limit);
     if (pause == 0) {
+        retention->unfinished = false;
         make_round(retention, limit, timeline);
         retention->round_ms = clock_monotonic_ms();
         retention->round_lsn = limit;

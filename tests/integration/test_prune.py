@@ -4,6 +4,7 @@
 import json
 import random
 import shlex
+import shutil
 import time
 
 import pytest
@@ -47,14 +48,14 @@ def whole(walrx, world, directory, server):
     must(walrx, world, "verify", "-D", directory)
 
 
-def restored(walrx, world, primary, backup, directory):
+def restored(walrx, world, primary, backup, directory, **settings):
     """A server recovered from the backup, by what the archive has; ended on a timeline of its own."""
     words = [str(walrx.command[0]), "restore", "-D", str(directory)]
     server = Postgres(world.base, f"new{len(world.servers)}", world.templates, segsize_mb=primary.segsize >> 20,
                       data_from=lambda data: copy_cluster(backup, data))
     world.servers.append(server)
     server.recover(restore_command=" ".join(shlex.quote(word) for word in words) + " %f %p",
-                   wal_retrieve_retry_interval="100ms")
+                   wal_retrieve_retry_interval="100ms", **settings)
     server.start()
     wait_until(lambda: server.sql("select pg_is_in_recovery()") == "f", "the end of recovery", 60)
     return server
@@ -125,7 +126,7 @@ def test_a_backup_of_a_standby_is_registered(world, walrx, primary):
                                    + "'") == "t", "the standby follows")
     backup = world.base / "backup"
     standby.base_backup(backup, wal="none")
-    primary.fill_segments(1)
+    primary.fill_segments(2)
     durable(primary)
     register(walrx, world, directory, "standby", backup)
     [found] = backups(walrx, world, directory)
@@ -196,7 +197,7 @@ def test_retention_under_load_keeps_what_the_oldest_backup_needs(world, walrx, p
         wait_until(lambda: numbers(directory, primary.segsize)[0] == later, "WAL before the second one too", 60)
         load.run_rounds(2)
     durable(primary)
-    state = json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["retention"]
+    state = json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["receiver"]["retention"]
     assert state["removed_files"] > 0 and state["failing"] == 0 and state["problem"] is None
     new = restored(walrx, world, primary, second, directory)
     assert rows(new) == rows(primary)
@@ -215,7 +216,7 @@ def test_the_file_of_options_changes_retention(world, walrx, primary):
     primary.fill_segments(8)
     durable(primary)
     assert len(ar.segments(directory)) >= 8
-    assert json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["retention"] is None
+    assert json.loads(must(walrx, world, "status", "-D", directory, "--json").stdout)["receiver"]["retention"] is None
     config.write_text("keep-size = 3MB\n")
     it.process.send_signal(1)
     it.wait_log("options reloaded")
@@ -329,3 +330,101 @@ def test_times_are_those_of_commits(world, walrx, primary):
     assert it.stop() == 0
     new = restored(walrx, world, primary, old, directory)
     assert rows(new) == rows(primary)
+
+
+def test_time_without_commits_takes_nothing_away(world, walrx, primary):
+    """As with a clock that jumped ahead; by hand and by the receiver itself, with and without its index."""
+    directory = world.archive()
+    it = world.receive(walrx, directory, primary, "--keep-time=1s", slot="arch")
+    it.wait_streaming(primary)
+    primary.fill_segments(6)
+    durable(primary)
+    it.wait_log("no commit lies within the time that WAL is kept")
+    time.sleep(2)
+    kept = numbers(directory, primary.segsize)
+    # All of it was written within moments, and then nothing: it stays, however long ago that was.
+    newest = prune(walrx, world, directory, "--keep-time=60s", "--dry-run")["horizon"]["newest_commit"]
+    result = prune(walrx, world, directory, "--keep-time=60s")
+    assert result["removed_files"] == 0 and result["horizon"]["newest_commit"] == newest
+    time.sleep(2)
+    first = prune(walrx, world, directory, "--keep-time=1s", "--dry-run")
+    time.sleep(2)
+    done = call(walrx, world, "prune", "-D", directory, "--keep-time=1s", "--dry-run")
+    assert "counted back from the newest commit" in done.stdout and "no commit lies within the time" in done.stderr
+    assert prune(walrx, world, directory, "--keep-time=1s", "--dry-run")["horizon"] == first["horizon"]
+    assert numbers(directory, primary.segsize) == kept
+    assert it.stop() == 0
+    shutil.rmtree(directory / ".walrx" / "index")
+    assert prune(walrx, world, directory, "--keep-time=1s", "--dry-run")["horizon"] == first["horizon"]
+
+
+def test_recovery_to_an_earlier_point_leaves_a_longer_dead_branch(world, walrx, primary):
+    """The new timeline's WAL has lower positions than the end of the one it left: it is what is kept."""
+    directory = world.archive()
+    backup, young = world.base / "backup", world.base / "young"
+    it = world.receive(walrx, directory, primary, slot="arch")
+    it.wait_streaming(primary)
+    primary.fill_segments(2)
+    primary.base_backup(backup, wal="none")
+    primary.fill_segments(1)
+    primary.sql("select pg_create_restore_point('here')")
+    fork = ar.segment_number(primary.segment(), primary.segsize)
+    primary.fill_segments(16)
+    durable(primary)
+    register(walrx, world, directory, "old", backup)
+    assert it.stop() == 0
+    primary.stop("immediate")
+    new = restored(walrx, world, primary, backup, directory, recovery_target_name="here",
+                   recovery_target_action="promote")
+    new.create_slot("arch")
+    it = world.receive(walrx, directory, new, "--keep-time=1s", slot="arch", compress="zstd:19")
+    it.wait_streaming(new)
+    new.fill_segments(3)
+    new.base_backup(young, wal="none")
+    new.fill_segments(5)
+    durable(new)
+    register(walrx, world, directory, "young", young)
+    must(walrx, world, "backup", "remove", "old", "-D", directory)
+    ends = {name[:8]: ar.segment_number(name, new.segsize) for name in ar.segments(directory)}
+    assert ends["00000001"] > ends["00000002"] > fork
+    # Of the dead branch alone there is more than this.
+    result = prune(walrx, world, directory, "--keep-size=6MB")
+    assert lsn(result["horizon"]["lsn"]) // new.segsize <= lsn(backups(walrx, world, directory)[0]["start"]) // new.segsize
+    it.kill9()
+    must(walrx, world, "backup", "remove", "young", "-D", directory)
+    result = prune(walrx, world, directory, "--keep-size=4500kB")
+    stays = numbers(directory, new.segsize)
+    assert lsn(result["horizon"]["lsn"]) // new.segsize < ends["00000002"] and result["horizon"]["held_by"] is None
+    assert stays == list(range(stays[0], stays[-1] + 1))
+    assert [p.name for p in ar.histories(directory)] == ["00000002.history"]
+    it.start()
+    it.wait_streaming(new)
+    new.fill_segments(2)
+    durable(new)
+    assert it.stop() == 0
+    must(walrx, world, "verify", "-D", directory)
+
+
+@pytest.mark.slow
+def test_a_backup_is_registered_while_the_receiver_removes_much(world, walrx, primary):
+    directory = world.archive()
+    config = world.base / "walrx.conf"
+    config.write_text("keep-size = 0\n")
+    config.chmod(0o644)
+    it = world.receive(walrx, directory, primary, f"--config={config}", slot="arch")
+    it.wait_streaming(primary)
+    primary.sql("do $$ begin for i in 1..700 loop perform pg_logical_emit_message(false, 'a', 'b'); "
+                "perform pg_switch_wal(); end loop; end $$")
+    backup = world.base / "backup"
+    primary.base_backup(backup, wal="none")
+    primary.fill_segments(1)
+    durable(primary)
+    config.write_text("keep-size = 3MB\n")
+    it.process.send_signal(1)
+    wait_until(lambda: len(ar.segments(directory)) < 690, "the removal has begun")
+    register(walrx, world, directory, "late", backup)
+    assert len(ar.segments(directory)) > 50, "there was no removal to wait for"
+    wait_until(lambda: len(ar.segments(directory)) <= 5, "all goes", 60)
+    it.wait_log("of old WAL; WAL stays from")
+    assert it.stop() == 0
+    whole(walrx, world, directory, primary)
