@@ -14,12 +14,12 @@ typedef struct Planning {
     Listing listing;
     Branch branch;
     PruneBackup *marks; /* one per backup */
+    SegNo newest;       /* where a start would look for the archive's end */
     PruneFacts facts;
     PrunePlan *plan;
 } Planning;
 
-/* Where a start would look for the archive's end: its newest complete segment, or the open one
- * where there is none. */
+/* The newest complete segment, or the open one where there is none. */
 static SegNo newest_of(const Branch *branch)
 {
     SegNo newest = 0;
@@ -30,15 +30,44 @@ static SegNo newest_of(const Branch *branch)
     return newest;
 }
 
+/* The timeline that was received last may not be the newest (a standby was promoted for a while):
+ * then a receiver that starts may go on with either. One that runs has told. */
+static bool find_newest(Planning *planning, Error *err)
+{
+    const PruneWish *wish = planning->wish;
+    Branch other;
+    planning->newest = newest_of(&planning->branch);
+    if (wish->timeline == 0 || wish->limit != UINT64_MAX)
+        return true;
+    bool ok = branch_make(planning->archive, &planning->listing, 0, &other, err);
+    SegNo newest = ok ? newest_of(&other) : 0;
+    branch_free(&other);
+    if (newest < planning->newest)
+        planning->newest = newest;
+    return ok;
+}
+
+/* Every pg_wal has an archive_status (xlogarchive.c, PostgreSQL 15), no archive has. There even the
+ * newest names are of recycled segments, and what the server needs for a crash lies before them. */
+static bool is_archive(const Archive *archive, Error *err)
+{
+    bool exists;
+    uint64_t size;
+    if (!archive->bound)
+        return error_set(err, ERROR_ARCHIVE, "there is no WAL in \"%s\"", archive->dir.path);
+    if (!file_status(&archive->dir, "archive_status", &exists, &size, err))
+        return false;
+    return !exists || error_set(err, ERROR_ARCHIVE, "\"%s\" is the WAL directory of a server",
+                                archive->dir.path);
+}
+
 static bool look(Planning *planning, Error *err)
 {
     const Archive *archive = planning->archive;
     Branch laid;
-    bool ok = archive->bound ||
-              error_set(err, ERROR_ARCHIVE, "there is no WAL in \"%s\"", archive->dir.path);
-    if (!ok)
+    if (!is_archive(archive, err))
         return error_hint(err, "Name the directory of an archive.");
-    ok = listing_survey(archive, true, &planning->files, &planning->listing, &laid, err);
+    bool ok = listing_survey(archive, true, &planning->files, &planning->listing, &laid, err);
     branch_free(&laid);
     if (!ok)
         return false;
@@ -48,7 +77,7 @@ static bool look(Planning *planning, Error *err)
     if (target != 0 && listing_timeline(&planning->listing, target) == NULL)
         target = 0; /* a receiver that has nothing of it yet */
     return branch_make(archive, &planning->listing, target, &planning->branch, err) &&
-           backups_read(archive, &planning->plan->backups, err);
+           find_newest(planning, err) && backups_read(archive, &planning->plan->backups, err);
 }
 
 static int by_segment(const void *left, const void *right)
@@ -57,7 +86,11 @@ static int by_segment(const void *left, const void *right)
     const PruneFile *b = right;
     if (a->segno != b->segno)
         return a->segno < b->segno ? -1 : 1;
-    return a->timeline < b->timeline ? -1 : a->timeline > b->timeline;
+    if (a->timeline != b->timeline)
+        return a->timeline < b->timeline ? -1 : 1;
+    if (a->partial != b->partial)
+        return a->partial ? 1 : -1;
+    return (int)a->form - (int)b->form;
 }
 
 /* All files of segments, for the moment also those that stay. */
@@ -84,13 +117,18 @@ static bool take_files(Planning *planning, Error *err)
     return true;
 }
 
-/* The first segment from which on all files take no more than `size`. */
-static SegNo find_fitting(const PrunePlan *plan, uint64_t size)
+/* The first segment from which on all files take no more than `size`. After a recovery to an
+ * earlier point a timeline that was left may go on behind the newest WAL: none of that can go yet,
+ * and counted it would drive out what is needed. */
+static SegNo find_fitting(const Planning *planning, uint64_t size)
 {
+    const PrunePlan *plan = planning->plan;
     uint64_t bytes = 0;
     SegNo fits = UINT64_MAX;
     for (size_t i = plan->count; i > 0; i--) {
         const PruneFile *file = &plan->files[i - 1];
+        if (file->segno > planning->facts.newest && file->timeline != planning->branch.target)
+            continue;
         if (file->disk_bytes > size - bytes)
             break;
         bytes += file->disk_bytes;
@@ -124,6 +162,9 @@ static bool learn_times(Planning *planning, PruneMemory *memory, Error *err)
     planning->facts.by_time = true;
     planning->facts.recent =
         times.recent < planning->facts.newest ? times.recent : planning->facts.newest;
+    plan->timed = times.timed;
+    plan->newest = times.newest;
+    plan->since = times.since;
     plan->unread = times.unread;
     plan->damage = times.damage;
     for (size_t i = 0; i < plan->backups.count; i++)
@@ -146,13 +187,13 @@ static bool learn(Planning *planning, PruneMemory *memory, Error *err)
     *facts = (PruneFacts){
         .backups = planning->marks,
         .backup_count = backups->count,
-        .newest = newest_of(&planning->branch),
+        .newest = planning->newest,
         .limit = wish->limit == UINT64_MAX ? UINT64_MAX : segment_of(wish->limit, size),
         .by_from = wish->by_from,
         .from = segment_of(wish->from, size),
         .by_size = wish->by_size,
-        .fits = find_fitting(planning->plan, wish->size),
     };
+    facts->fits = find_fitting(planning, wish->size);
     return learn_times(planning, memory, err);
 }
 

@@ -65,24 +65,63 @@ static bool may_mend(int os_errno)
            os_errno == EBUSY;
 }
 
-/* Of one segment, on all timelines; *at moves behind them. */
+static bool remove_file(const Archive *archive, const PruneFile *file, PruneDone *done, Error *err)
+{
+    char name[WAL_FILE_NAME_SIZE];
+    bool existed;
+    if (!file_remove(&archive->dir, name_of(archive, file, name), &existed, err)) {
+        if (may_mend(err->os_errno))
+            err->class = ERROR_ARCHIVE;
+        return error_hint(err, "WAL before it is gone, all from there on is still in place.");
+    }
+    if (existed) {
+        done->files++;
+        done->disk_bytes += file->disk_bytes;
+    }
+    return true;
+}
+
+/* What the plan does not know: a receiver that has started since may have compressed the segment,
+ * and its copy would stay behind as a file before the oldest WAL. */
+static bool remove_unseen(const Archive *archive, PruneFile file, PruneDone *done, Error *err)
+{
+    char name[WAL_FILE_NAME_SIZE];
+    bool exists;
+    file.disk_bytes = 0;
+    return file_status(&archive->dir, name_of(archive, &file, name), &exists, &file.disk_bytes,
+                       err) &&
+           (!exists || remove_file(archive, &file, done, err));
+}
+
+/* All forms of a segment of one timeline, or of its partial; *at moves behind them. The raw one
+ * first: a worker that publishes a copy after it was looked for here finds the raw file gone, and
+ * removes the copy itself. */
+static bool remove_forms(const Archive *archive, const PrunePlan *plan, size_t *at, PruneDone *done,
+                         Error *err)
+{
+    PruneFile file = plan->files[*at];
+    bool ok = true;
+    for (int form = 0; ok && form < WAL_COMPRESSION_COUNT; form++) {
+        const PruneFile *planned = *at < plan->count ? &plan->files[*at] : NULL;
+        file.form = (uint8_t)form;
+        bool seen = planned != NULL && planned->segno == file.segno &&
+                    planned->timeline == file.timeline && planned->partial == file.partial &&
+                    planned->form == file.form;
+        ok = seen ? remove_file(archive, planned, done, err)
+                  : remove_unseen(archive, file, done, err);
+        *at += seen ? 1 : 0;
+    }
+    return ok;
+}
+
+/* On all timelines; *at moves behind it. */
 static bool remove_segment(const Archive *archive, const PrunePlan *plan, size_t *at,
                            PruneDone *done, Error *err)
 {
-    char name[WAL_FILE_NAME_SIZE];
     SegNo segno = plan->files[*at].segno;
-    for (; *at < plan->count && plan->files[*at].segno == segno; ++*at) {
-        const PruneFile *file = &plan->files[*at];
-        bool existed;
-        if (!file_remove(&archive->dir, name_of(archive, file, name), &existed, err)) {
-            if (may_mend(err->os_errno))
-                err->class = ERROR_ARCHIVE;
-            return error_hint(err, "WAL before it is gone, all from there on is still in place.");
-        }
-        if (existed) {
-            done->files++;
-            done->disk_bytes += file->disk_bytes;
-        }
+    while (*at < plan->count && plan->files[*at].segno == segno) {
+        if (!remove_forms(archive, plan, at, done, err))
+            return false;
     }
     return durable_directory(&archive->dir, err);
 }

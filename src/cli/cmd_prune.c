@@ -35,8 +35,10 @@ static bool take_receiver(const Options *options, PruneWish *wish, Error *err)
     wish->limit = UINT64_MAX;
     if (!look_at(options->directory, &look, err))
         return false;
-    if (!look.running)
+    if (!look.running) {
+        wish->timeline = look.has_state ? look.snapshot.timeline : 0;
         return true;
+    }
     wish->limit = LSN_INVALID;
     if (look.has_state && look.is_its_own) {
         wish->limit = look.snapshot.lag[LAG_ARCHIVED].lsn;
@@ -55,8 +57,9 @@ static bool make_wish(const Options *options, const Archive *archive, PruneWish 
         .by_time = options->keep_time_ms > 0,
         .by_size = options->keep_size > 0,
         .size = options->keep_size,
+        .span = (PgTime)(options->keep_time_ms * US_PER_MS),
+        .now = clock_pg_time(),
     };
-    wish.since = clock_pg_time() - (PgTime)(options->keep_time_ms * US_PER_MS);
     if (options->keep_from != NULL) {
         wish.by_from = true;
         if (!prune_position(archive, options->keep_from, &wish.from, err))
@@ -72,6 +75,10 @@ static void warn(const PruneWish *wish, const PrunePlan *plan)
         log_line(LOG_WARNING, NULL,
                  "no base backup is registered (walrx backup register): WAL is kept for that time, "
                  "but whether there is a base backup to begin with is not known");
+    if (plan->timed && plan->newest < wish->now - wish->span)
+        log_line(LOG_WARNING, NULL,
+                 "no commit lies within the time to be kept before now, so it counts from the "
+                 "newest one: is the server idle, or the clock of this machine ahead?");
     if (plan->unread > 0) {
         Error damage = plan->damage;
         error_hint(&damage, "Its commit times cannot be read, and count as old: no recovery gets "

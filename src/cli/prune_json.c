@@ -59,10 +59,10 @@ static json_t *backup_of(const PrunePlan *plan, size_t index)
     return index == SIZE_MAX ? json_null() : json_text(plan->backups.items[index].label);
 }
 
-static json_t *since_of(const PruneWish *wish)
+static json_t *time_of(const PrunePlan *plan, PgTime time)
 {
-    char time[CLOCK_TEXT_SIZE];
-    return wish->by_time ? json_string(clock_pg_text(wish->since, time)) : json_null();
+    char text[CLOCK_TEXT_SIZE];
+    return plan->timed ? json_string(clock_pg_text(time, text)) : json_null();
 }
 
 static json_t *horizon_of(const PruneReport *report)
@@ -71,7 +71,7 @@ static json_t *horizon_of(const PruneReport *report)
     const PruneHorizon *horizon = &plan->horizon;
     const PruneWish *wish = report->wish;
     size_t holder = horizon->held_by == PRUNE_CAUSE_BACKUP ? horizon->holder : SIZE_MAX;
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "lsn",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "lsn",
                      position(segment_start(horizon->segno, report->archive->segment_size)),
                      "asked_by", prune_cause_word(horizon->asked), "held_by",
                      horizon->held_by == PRUNE_CAUSE_NONE
@@ -80,7 +80,8 @@ static json_t *horizon_of(const PruneReport *report)
                      "held_by_backup", backup_of(plan, holder), "keep_from",
                      wish_of(report, wish->by_from, horizon->from), "keep_time",
                      wish_of(report, wish->by_time, horizon->time), "keep_size",
-                     wish_of(report, wish->by_size, horizon->size), "since", since_of(wish),
+                     wish_of(report, wish->by_size, horizon->size), "since",
+                     time_of(plan, plan->since), "newest_commit", time_of(plan, plan->newest),
                      "base_backup", backup_of(plan, horizon->base));
 }
 

@@ -113,11 +113,18 @@ static void print_backup(FILE *out, const BackupLabel *backup)
 static void print_time(FILE *out, const PruneReport *report)
 {
     const PrunePlan *plan = report->plan;
-    char time[CLOCK_TEXT_SIZE];
-    if (!report->wish->by_time)
+    char since[CLOCK_TEXT_SIZE];
+    char newest[CLOCK_TEXT_SIZE];
+    if (!report->wish->by_time || !plan->timed) {
+        if (report->wish->by_time)
+            (void)fputs("--keep-time: no commit tells how old the WAL is, so all of it stays\n",
+                        out);
         return;
-    (void)fprintf(out, "--keep-time: all moments since %s",
-                  clock_pg_text(report->wish->since, time));
+    }
+    (void)fprintf(out, "--keep-time: all moments since %s", clock_pg_text(plan->since, since));
+    if (plan->newest < report->wish->now)
+        (void)fprintf(out, " (counted back from the newest commit, at %s)",
+                      clock_pg_text(plan->newest, newest));
     if (plan->horizon.base != SIZE_MAX) {
         (void)fputs(", from ", out);
         print_backup(out, &plan->backups.items[plan->horizon.base]);

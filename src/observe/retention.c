@@ -30,6 +30,8 @@
 /* This much WAL is worth a round at any time. */
 #define ROUND_SEGMENTS 16
 #define STEP_PAUSE_MS 10
+/* Whoever registers a backup waits for the lock of a round, but not for long. */
+#define LONGEST_ROUND_MS 3000
 #define TELL_MS (60 * MINUTE_MS)
 #define NICE 10
 #define US_PER_MS 1000
@@ -47,11 +49,13 @@ struct Retention {
     /* the thread's own */
     RetentionKeep using;
     PruneMemory memory;
-    PgTime since; /* of the memory */
     RetentionView view;
     uint64_t round_ms; /* of the last round; 0: none yet */
+    uint64_t end_ms;   /* of the one under way, at the latest */
+    bool unfinished;   /* the last one ended by that */
     Lsn round_lsn;
     bool told_unregistered;
+    bool told_idle;
     char told_held[sizeof(((RetentionView *)NULL)->held_by)];
     PruneDone untold; /* removed since that was last told */
     uint64_t told_ms; /* when; 0: never */
@@ -95,7 +99,8 @@ static bool pause_step(void *context)
     (void)pthread_mutex_lock(&retention->lock);
     bool go_on = sleep_for(retention, STEP_PAUSE_MS) && !retention->kept_anew;
     (void)pthread_mutex_unlock(&retention->lock);
-    return go_on;
+    retention->unfinished = go_on && clock_monotonic_ms() >= retention->end_ms;
+    return go_on && !retention->unfinished;
 }
 
 /* What the receiver is done with; LSN_INVALID: it has not streamed yet. */
@@ -124,7 +129,7 @@ static void note_holder(Retention *retention, const PrunePlan *plan)
                  held_by);
 }
 
-static void warn(Retention *retention, const PrunePlan *plan)
+static void warn(Retention *retention, const PruneWish *wish, const PrunePlan *plan)
 {
     bool unregistered = retention->using.time_ms > 0 && plan->backups.count == 0;
     if (unregistered && !retention->told_unregistered)
@@ -132,6 +137,12 @@ static void warn(Retention *retention, const PrunePlan *plan)
                  "no base backup is registered (walrx backup register): WAL is kept by the times "
                  "of its commits alone");
     retention->told_unregistered = unregistered;
+    bool idle = plan->timed && plan->newest < wish->now - wish->span;
+    if (idle && !retention->told_idle)
+        log_line(LOG_WARNING, NULL,
+                 "no commit lies within the time that WAL is kept before now, so it counts from "
+                 "the newest one: is the server idle, or the clock of this machine ahead?");
+    retention->told_idle = idle;
     if (plan->unread > 0) {
         Error damage = plan->damage;
         error_hint(&damage, "Its commit times cannot be read, and count as old: no recovery gets "
@@ -164,7 +175,8 @@ static void note_done(Retention *retention, const PruneDone *done)
     retention->untold.files += done->files;
     retention->untold.disk_bytes += done->disk_bytes;
     retention->untold.horizon = done->horizon;
-    tell_done(retention, false);
+    if (!retention->unfinished)
+        tell_done(retention, false);
 }
 
 static bool plan_and_run(Retention *retention, const Archive *archive, const PruneWish *wish,
@@ -176,7 +188,9 @@ static bool plan_and_run(Retention *retention, const Archive *archive, const Pru
     if (ok) {
         retention->view.horizon = segment_start(plan.horizon.segno, archive->segment_size);
         note_holder(retention, &plan);
-        warn(retention, &plan);
+        warn(retention, wish, &plan);
+        retention->end_ms = clock_monotonic_ms() + LONGEST_ROUND_MS;
+        retention->unfinished = false;
         ok = prune_run(archive, &plan, pause_step, retention, &done, err);
         note_done(retention, &done);
     }
@@ -232,7 +246,8 @@ static void make_round(Retention *retention, Lsn limit, Timeline timeline)
     PgTime now = clock_pg_time();
     PruneWish wish = {
         .by_time = retention->using.time_ms > 0,
-        .since = now - (PgTime)(retention->using.time_ms * US_PER_MS),
+        .span = (PgTime)(retention->using.time_ms * US_PER_MS),
+        .now = now,
         .by_size = retention->using.size > 0,
         .size = retention->using.size,
         .limit = limit,
@@ -240,9 +255,6 @@ static void make_round(Retention *retention, Lsn limit, Timeline timeline)
         .go_on = may_go_on,
         .context = retention,
     };
-    if (wish.since < retention->since)
-        retention->memory = (PruneMemory){.timeline = 0}; /* more is to be kept than before */
-    retention->since = wish.since;
     retention->view.enabled = true;
     bool ok = work(retention, &wish, &error);
     retention->view.at = now;
@@ -274,8 +286,9 @@ static uint64_t look(Retention *retention)
     Lsn limit = read_limit(retention, &timeline);
     if (limit == LSN_INVALID)
         return SECOND_MS;
-    uint64_t pause = pause_before(retention, limit);
+    uint64_t pause = retention->unfinished ? 0 : pause_before(retention, limit);
     if (pause == 0) {
+        retention->unfinished = false;
         make_round(retention, limit, timeline);
         retention->round_ms = clock_monotonic_ms();
         retention->round_lsn = limit;
@@ -402,7 +415,6 @@ bool retention_open(const RetentionOptions *options, Retention **ret, Error *err
     retention->keep = options->keep;
     retention->kept_anew = true;
     retention->view.at = PG_TIME_NONE;
-    retention->since = INT64_MIN;
     (void)pthread_mutex_init(&retention->lock, NULL);
     (void)pthread_cond_init(&retention->changed, NULL);
     *ret = retention;

@@ -204,7 +204,9 @@ PruneWish world_wish(World *world)
     wish.from = segment_start(world_random(world, WORLD_SEGMENTS), WORLD_SIZE) +
                 world_random(world, WORLD_SIZE);
     uint64_t span = (uint64_t)(world->last_time - world->first_time) + 2 * (uint64_t)HOUR;
-    wish.since = world->first_time - HOUR + (PgTime)world_random(world, span);
+    /* Mostly without a commit within the time before now. */
+    wish.span = (PgTime)world_random(world, span);
+    wish.now = world->first_time + (PgTime)world_random(world, 3 * span);
     wish.size = 1 + world_random(world, 200000);
     if (world_random(world, 5) == 0)
         wish.limit = segment_start(3 + world_random(world, 40), WORLD_SIZE);
@@ -232,8 +234,16 @@ static SegNo min_of(SegNo a, SegNo b)
     return a < b ? a : b;
 }
 
-static SegNo horizon_by_time(const World *world, PgTime since, SegNo newest)
+static SegNo horizon_by_time(const World *world, const PruneWish *wish, SegNo newest)
 {
+    SegNo timed = newest + 1;
+    while (timed > 0 && !(on_branch(world, timed - 1) &&
+                          world->timelines[owner(world, timed - 1)].timed[timed - 1]))
+        timed--;
+    if (timed == 0)
+        return 0; /* how old anything is cannot be known */
+    PgTime end = world->timelines[owner(world, timed - 1)].time[timed - 1];
+    PgTime since = (end < wish->now ? end : wish->now) - wish->span;
     SegNo recent = UINT64_MAX;
     SegNo last_old = 0;
     SegNo best = 0;
@@ -260,7 +270,7 @@ static SegNo horizon_by_time(const World *world, PgTime since, SegNo newest)
     return min_of(recent, newest) - 1;
 }
 
-static SegNo horizon_by_size(const World *world, uint64_t size)
+static SegNo horizon_by_size(const World *world, uint64_t size, SegNo newest)
 {
     uint64_t total = 0;
     SegNo fits = UINT64_MAX;
@@ -270,7 +280,8 @@ static SegNo horizon_by_size(const World *world, uint64_t size)
             WalFileName file;
             SegNo number;
             if (!wal_file_parse(world->names[i], &file) || file.kind != WAL_FILE_SEGMENT ||
-                !wal_file_segno(&file, WORLD_SIZE, &number) || number != segno)
+                !wal_file_segno(&file, WORLD_SIZE, &number) || number != segno ||
+                (segno > newest && file.timeline != (Timeline)world->timeline_count))
                 continue;
             any = true;
             total += scratch_size(world->path, world->names[i]);
@@ -292,9 +303,9 @@ SegNo world_horizon(const World *world, const PruneWish *wish)
     if (wish->by_from)
         horizon = min_of(horizon, wish->from / WORLD_SIZE);
     if (wish->by_time)
-        horizon = min_of(horizon, horizon_by_time(world, wish->since, newest));
+        horizon = min_of(horizon, horizon_by_time(world, wish, newest));
     if (wish->by_size)
-        horizon = min_of(horizon, horizon_by_size(world, wish->size));
+        horizon = min_of(horizon, horizon_by_size(world, wish->size, newest));
     for (int i = 0; i < world->backup_count; i++)
         horizon = min_of(horizon, world->backups[i].start);
     return min_of(min_of(horizon, newest), wish->limit / WORLD_SIZE);

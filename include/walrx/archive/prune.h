@@ -76,21 +76,27 @@ typedef struct PruneWish {
     bool by_from;
     Lsn from;
     bool by_time;
-    PgTime since; /* every moment from here on */
+    /* Every moment of this time before the newest commit, or before `now` where that is earlier. */
+    PgTime span;
+    PgTime now;
     bool by_size;
     uint64_t size; /* bytes of segments */
     Lsn limit;     /* nothing at or above is touched: a receiver's work; UINT64_MAX: none runs */
-    Timeline timeline; /* of the receiver; 0: the newest of the archive */
+    Timeline timeline; /* of the receiver, or of the last one; 0: the newest of the archive */
     /* May end the reading of WAL early with ERROR_STOPPED; NULL: nothing does. */
     bool (*go_on)(void *context);
     void *context;
 } PruneWish;
 
-/* How far commit times are known to be old: kept from one plan to the next, it spares reading them
- * again. All 0 at first. Times to be kept may only move on meanwhile. */
+/* What is known of commit times: kept from one plan to the next, it spares reading them again. All
+ * 0 at first. */
 typedef struct PruneMemory {
     Timeline timeline;
-    SegNo next;     /* no commit within the time before this segment */
+    SegNo looked;  /* before this segment the newest commit was looked for, */
+    bool timed;    /* and there is one, */
+    PgTime newest; /* this */
+    PgTime since;
+    SegNo next;     /* no commit since that time before this segment */
     SegNo last_old; /* the newest of those that have commits; 0: none has */
 } PruneMemory;
 
@@ -114,13 +120,16 @@ typedef struct PruneRange {
 typedef struct PrunePlan {
     PruneHorizon horizon;
     Backups backups;
-    PruneFile *files; /* that go, in the order in which they do */
+    PruneFile *files; /* that go, in the order in which they do: of a segment the raw one first */
     size_t count;
     PruneRange *ranges; /* by timeline and position */
     size_t range_count;
     uint64_t disk_bytes; /* of the files that go */
     uint64_t kept_files; /* segments and partials that stay, and their bytes */
     uint64_t kept_bytes;
+    bool timed;      /* by time: there are commits; where none is known all stays */
+    PgTime newest;   /* the newest one */
+    PgTime since;    /* every moment from here on is kept */
     uint64_t unread; /* segments whose times could not be read, for they are damaged; they count as
                         old */
     Error damage;    /* class ERROR_NONE, or why the first of them was not */

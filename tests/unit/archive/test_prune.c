@@ -5,6 +5,8 @@
  */
 #include "walrx/archive/prune.h"
 
+#include "walrx/archive/index.h"
+
 #include "fake_files.h"
 #include "fixture.h"
 
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -99,6 +102,58 @@ static void an_archive_without_wal_has_nothing_to_remove(void **state)
     prune_plan_free(&plan);
 }
 
+static void fork_timeline_2(void)
+{
+    static const char history[] = "1\t0/700100\tno reason specified\n";
+    scratch_write(fixture.path, "00000002.history", history, strlen(history));
+}
+
+static void put_2(SegNo segno)
+{
+    char name[WAL_FILE_NAME_SIZE];
+    wal_segment_name(2, segno, FIXTURE_SIZE, WAL_RAW, false, name);
+    scratch_write(fixture.path, name, "content", 7);
+}
+
+/* Whichever server comes next, a receiver finds the end of its WAL. */
+static void the_newest_segments_of_both_timelines_stay_while_no_receiver_runs(void **state)
+{
+    PruneWish wish = from(1000);
+    (void)state;
+    fork_timeline_2();
+    for (SegNo segno = 7; segno < 15; segno++)
+        put_2(segno);
+    assert_true(make_plan(&wish));
+    assert_int_equal(plan.horizon.segno, 14);
+    prune_plan_free(&plan);
+    wish.timeline = 1; /* was received last */
+    assert_true(make_plan(&wish));
+    assert_int_equal(plan.horizon.segno, 9);
+    prune_plan_free(&plan);
+    put(20, WAL_RAW, false);
+    assert_true(make_plan(&wish));
+    assert_int_equal(plan.horizon.segno, 14);
+    prune_plan_free(&plan);
+    wish.limit = segment_start(18, FIXTURE_SIZE); /* one runs, on timeline 1 */
+    assert_true(make_plan(&wish));
+    assert_int_equal(plan.horizon.segno, 18);
+    prune_plan_free(&plan);
+}
+
+/* After a recovery to an earlier point. */
+static void what_a_dead_timeline_has_behind_the_end_does_not_count(void **state)
+{
+    const PruneWish wish = {.by_size = true, .size = 4 * 7, .limit = UINT64_MAX};
+    (void)state;
+    fork_timeline_2();
+    for (SegNo segno = 7; segno < 9; segno++)
+        put_2(segno); /* as long as timeline 1 */
+    assert_true(make_plan(&wish));
+    assert_int_equal(plan.horizon.segno, 7); /* 7 and 8, of both; 9 and 10 are dead */
+    assert_int_equal(plan.horizon.held_by, PRUNE_CAUSE_NONE);
+    prune_plan_free(&plan);
+}
+
 static void a_file_that_cannot_be_removed_stops_it_before_the_first_goes(void **state)
 {
     const PruneWish wish = from(9);
@@ -129,6 +184,116 @@ static void one_that_is_refused_on_the_way_ends_it_there(void **state)
     prune_plan_free(&plan);
 }
 
+#define DAY INT64_C(86400000000)
+
+/* The index says so; nothing is in the segments. */
+static void date(SegNo segno, PgTime time)
+{
+    static IndexBuilder builder;
+    bool exists;
+    index_begin(&builder, 1, segno);
+    builder.entry.commits = 1;
+    builder.entry.oldest = builder.entry.newest = time;
+    assert_true(index_date(&fixture.archive, &builder.entry, &exists, &fixture.error) && exists);
+    assert_true(index_append(&fixture.archive, &builder.entry, &fixture.error));
+}
+
+/* One day each, the newest one's commits on the ninth. */
+static void date_all(void)
+{
+    for (SegNo segno = 5; segno < 10; segno++)
+        date(segno, (PgTime)segno * DAY);
+}
+
+static SegNo horizon_of(PgTime now, PgTime span, PruneMemory *memory)
+{
+    const PruneWish wish = {.by_time = true, .now = now, .span = span, .limit = UINT64_MAX};
+    if (!prune_plan(&fixture.archive, &wish, memory, &plan, &fixture.error))
+        fail_msg("%s", fixture.error.message);
+    prune_plan_free(&plan);
+    return plan.horizon.segno;
+}
+
+/* An idle server, or a clock that went ahead: nothing that was kept becomes old by it. */
+static void time_that_passes_without_commits_lets_nothing_go(void **state)
+{
+    PruneMemory memory = {.timeline = 0};
+    (void)state;
+    date_all();
+    for (int pass = 0; pass < 2; pass++) {
+        PruneMemory *used = pass == 0 ? NULL : &memory;
+        assert_int_equal(horizon_of(9 * DAY + 1, 2 * DAY, used), 6);
+        assert_true(plan.timed && plan.newest == 9 * DAY && plan.since == 7 * DAY);
+        assert_int_equal(horizon_of(11 * DAY, 2 * DAY, used), 6);
+        assert_int_equal(horizon_of(12 * DAY, 2 * DAY, used), 6);
+        assert_int_equal(horizon_of(5000 * DAY, 2 * DAY, used), 6);
+        assert_int_equal(horizon_of(5000 * DAY, DAY, used), 7);
+    }
+}
+
+static void commits_ahead_of_this_clock_do_not_count_as_its_end(void **state)
+{
+    (void)state;
+    date_all();
+    assert_int_equal(horizon_of(8 * DAY, DAY, NULL), 6);
+    assert_true(plan.since == 7 * DAY);
+    date(9, INT64_MAX);
+    assert_int_equal(horizon_of(8 * DAY, DAY, NULL), 6);
+    date(9, INT64_MIN);
+    assert_int_equal(horizon_of(8 * DAY, DAY, NULL), 4); /* all stays */
+    assert_true(plan.since == INT64_MIN);
+}
+
+/* What was old by one plan is looked at again when the next one wants more. */
+static void a_clock_that_is_set_back_keeps_more_again(void **state)
+{
+    PruneMemory memory = {.timeline = 0};
+    (void)state;
+    date_all();
+    assert_int_equal(horizon_of(9 * DAY, DAY, &memory), 7);
+    assert_int_equal(horizon_of(7 * DAY, DAY, &memory), 5);
+    assert_int_equal(horizon_of(9 * DAY, 3 * DAY, &memory), 5);
+}
+
+static void the_newest_commit_is_looked_for_behind_segments_without_any(void **state)
+{
+    PruneMemory memory = {.timeline = 0};
+    (void)state;
+    date_all();
+    static IndexBuilder builder;
+    bool exists;
+    for (SegNo segno = 8; segno < 10; segno++) {
+        index_begin(&builder, 1, segno);
+        assert_true(index_date(&fixture.archive, &builder.entry, &exists, &fixture.error));
+        assert_true(index_append(&fixture.archive, &builder.entry, &fixture.error));
+    }
+    assert_int_equal(horizon_of(100 * DAY, DAY, &memory), 5);
+    assert_true(plan.newest == 7 * DAY);
+    /* WAL that comes is looked at, what was looked at is remembered. */
+    put(10, WAL_RAW, false);
+    date(10, 10 * DAY);
+    assert_int_equal(horizon_of(100 * DAY, DAY, &memory), 9);
+    assert_true(plan.newest == 10 * DAY);
+    index_begin(&builder, 1, 10);
+    assert_true(index_date(&fixture.archive, &builder.entry, &exists, &fixture.error));
+    assert_true(index_append(&fixture.archive, &builder.entry, &fixture.error));
+    assert_int_equal(horizon_of(100 * DAY, DAY, &memory), 9);
+}
+
+/* The index tells nothing, and what the files hold is no WAL. */
+static void where_no_commit_can_be_read_all_stays_by_time(void **state)
+{
+    PruneMemory memory = {.timeline = 0};
+    (void)state;
+    assert_int_equal(horizon_of(100 * DAY, DAY, &memory), 0);
+    assert_false(plan.timed);
+    assert_int_equal(plan.count, 0);
+    assert_int_equal(horizon_of(100 * DAY, DAY, &memory), 0);
+    date(7, 7 * DAY); /* those around it are damaged */
+    assert_int_equal(horizon_of(100 * DAY, DAY, NULL), 6);
+    assert_int_equal(plan.unread, 2);
+}
+
 static unsigned left;
 
 static bool twice(void *context)
@@ -150,6 +315,22 @@ static void it_can_be_interrupted_between_segments(void **state)
     prune_plan_free(&plan);
 }
 
+/* A receiver has started since the plan was made, and its worker was done before the removal. */
+static void a_copy_made_since_the_plan_goes_too(void **state)
+{
+    const PruneWish wish = from(9);
+    char raw[SCRATCH_PATH_SIZE + 64];
+    (void)state;
+    assert_true(make_plan(&wish));
+    (void)snprintf(raw, sizeof(raw), "%s/%s", fixture.path, fixture_name(8, WAL_RAW, false));
+    assert_int_equal(unlink(raw), 0);
+    put(8, WAL_ZSTD, false);
+    assert_true(run(NULL));
+    assert_false(scratch_exists(fixture.path, fixture_name(8, WAL_ZSTD, false)));
+    assert_int_equal(done.files, plan.count);
+    prune_plan_free(&plan);
+}
+
 static void a_backup_that_is_not_understood_stops_it(void **state)
 {
     const PruneWish wish = from(9);
@@ -157,6 +338,17 @@ static void a_backup_that_is_not_understood_stops_it(void **state)
     scratch_write(fixture.path, "000000010000000000000007.00000028.backup", "?", 1);
     assert_false(make_plan(&wish));
     assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    prune_plan_free(&plan);
+}
+
+static void the_wal_directory_of_a_server_is_no_archive(void **state)
+{
+    const PruneWish wish = from(9);
+    (void)state;
+    scratch_mkdir(fixture.path, "archive_status");
+    assert_false(make_plan(&wish));
+    assert_int_equal(fixture.error.class, ERROR_ARCHIVE);
+    assert_non_null(strstr(fixture.error.message, "the WAL directory of a server"));
     prune_plan_free(&plan);
 }
 
@@ -229,11 +421,20 @@ int main(void)
         CASE(the_newest_complete_segment_stays),
         cmocka_unit_test_setup_teardown(an_archive_without_wal_has_nothing_to_remove, fixture_setup,
                                         fixture_teardown),
+        CASE(the_newest_segments_of_both_timelines_stay_while_no_receiver_runs),
+        CASE(what_a_dead_timeline_has_behind_the_end_does_not_count),
         CASE(a_file_that_cannot_be_removed_stops_it_before_the_first_goes),
         CASE(one_that_is_refused_on_the_way_ends_it_there),
         CASE(it_can_be_interrupted_between_segments),
+        CASE(a_copy_made_since_the_plan_goes_too),
         CASE(a_backup_that_is_not_understood_stops_it),
+        CASE(the_wal_directory_of_a_server_is_no_archive),
         CASE(a_timeline_without_its_history_stops_it),
+        CASE(time_that_passes_without_commits_lets_nothing_go),
+        CASE(commits_ahead_of_this_clock_do_not_count_as_its_end),
+        CASE(a_clock_that_is_set_back_keeps_more_again),
+        CASE(the_newest_commit_is_looked_for_behind_segments_without_any),
+        CASE(where_no_commit_can_be_read_all_stays_by_time),
         CASE(positions_are_read_in_each_way),
         CASE(two_prunes_exclude_each_other),
     };
