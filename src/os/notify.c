@@ -11,16 +11,9 @@
 #include <stdio.h>
 
 #ifdef HAVE_LIBSYSTEMD
-#include "walrx/os/library.h"
-
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
-
-#define LIBSYSTEMD "libsystemd.so.0"
-
-LIBRARY_FORWARD(LIBSYSTEMD, int, sd_notify, (int unset, const char *state), (unset, state))
-LIBRARY_FORWARD(LIBSYSTEMD, int, sd_watchdog_enabled, (int unset, uint64_t *usec), (unset, usec))
 
 static void send_state(const char *state)
 {
