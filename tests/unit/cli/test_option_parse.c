@@ -141,6 +141,17 @@ static void options_of_stage_are_taken(void **state)
     assert_int_equal(options.set.count, 1);
     assert_int_equal(options.stage_port, 5500);
     assert_string_equal(options.action, "shutdown");
+    assert_true(parse(COMMAND_STAGE,
+                      "-D /a --backup=/b --into=/c --lsn=2/5 --timeline=3 --exclusive", &line,
+                      &options, &error));
+    assert_true(options.lsn == ((Lsn)2 << 32 | 5));
+    assert_string_equal(options.target_timeline, "3");
+    assert_true(
+        parse(COMMAND_STAGE, "-D /a --backup=/b --into=/c --time=then", &line, &options, &error));
+    assert_string_equal(options.target_time, "then");
+    assert_true(
+        parse(COMMAND_STAGE, "-D /a --backup=/b --into=/c --xid=7", &line, &options, &error));
+    assert_int_equal(options.target_xid, 7);
     const OptionSpec *spec = option_find(COMMAND_STAGE, "set");
     while (options.set.count < OPTION_LIST_MAX)
         assert_true(option_store(spec, "c=d", &options, &error));
