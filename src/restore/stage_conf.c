@@ -62,10 +62,11 @@ bool stage_conf_value(const char *text, const char *name, char *buffer, size_t c
 }
 
 /* Once the copy is promoted these would go on with the primary's work: run its jobs, connect to
- * its peers. */
+ * its peers, send what waits in its queues. */
 static bool acts_on_its_own(const char *name, size_t length)
 {
-    static const char *const names[] = {"pg_cron", "pglogical", "bdr"};
+    static const char *const names[] = {"pg_cron", "pglogical",      "bdr",   "pgactive",
+                                        "spock",   "pgautofailover", "pg_net"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t want = strlen(names[i]);
         if ((length == want || (length == want + 3 && strncmp(name + want, ".so", 3) == 0)) &&
