@@ -51,6 +51,9 @@ bool stage_conf_recovery(const StageRequest *request, const Stage *stage, char *
 /* ---- the steps of the check; each fills its part of *stage ---- */
 
 /* stage_place.c: paths, and whether the copy can lie where it is to. */
+/* Is one of the two directories, links resolved, the other one or inside of it? They need not
+ * exist. */
+bool stage_place_overlap(const char *one, const char *other);
 bool stage_place_check(const StageRequest *request, Stage *stage, Error *err) MUST_CHECK;
 /* Whose the copy will be, and may that user do what it takes? */
 bool stage_place_owner(const StageRequest *request, Stage *stage, Error *err) MUST_CHECK;
