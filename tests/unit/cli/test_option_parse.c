@@ -395,6 +395,8 @@ static const Refusal refusals[] = {
     {COMMAND_FIND, "--latest --after=", "invalid value \"\" for option --after", true},
     {COMMAND_RESTORE, "-D x --prefetch=many", "invalid value \"many\" for option --prefetch", true},
     {COMMAND_RESTORE, "-D x --prefetch=2TB", "--prefetch must be in range 0B..1TB", true},
+    {COMMAND_PRUNE, "-D x --keep-time=30", "invalid value \"30\" for option --keep-time", true},
+    {COMMAND_RECEIVE, "-D x --keep-time=7", "invalid value \"7\" for option --keep-time", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},
