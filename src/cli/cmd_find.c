@@ -48,7 +48,7 @@ static void add_word(Command *command, const char *word)
 }
 
 /* This program by its path, where it was called by one; the server may have another PATH. */
-static void make_restore_command(const char *directory, Command *ret)
+static void make_restore_command(const char *directory, bool dead_end, Command *ret)
 {
     char path[PATH_MAX];
     const char *program = "walrx";
@@ -59,7 +59,7 @@ static void make_restore_command(const char *directory, Command *ret)
     add_word(ret, program);
     add(ret, " restore -D ");
     add_word(ret, directory);
-    add(ret, " %f %p");
+    add(ret, dead_end ? " --partial=always %f %p" : " %f %p");
 }
 
 static bool print(const Options *options, const FindReport *report, Error *err)
@@ -78,7 +78,8 @@ static bool report(const Options *options, const Archive *archive, const FindTar
     Command *command = malloc(sizeof(*command));
     if (command == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while reporting");
-    make_restore_command(realpath(directory, path) != NULL ? path : directory, command);
+    make_restore_command(realpath(directory, path) != NULL ? path : directory,
+                         find_needs_partial(target, result), command);
     FindReport all = {
         .target = target,
         .result = result,

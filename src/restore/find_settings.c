@@ -114,3 +114,8 @@ bool find_settings(const FindTarget *target, const FindResult *result, char *buf
     add(&text, "recovery_target_timeline = '%" PRIu32 "'\n", result->timeline);
     return text.fits;
 }
+
+bool find_needs_partial(const FindTarget *target, const FindResult *result)
+{
+    return target->timeline != 0 && result->at.found && result->at.partial;
+}

@@ -179,7 +179,9 @@ static bool add_recovery(StageText *text, const StageRequest *request, const Sta
         [STAGE_PAUSE] = "pause", [STAGE_PROMOTE] = "promote", [STAGE_SHUTDOWN] = "shutdown"};
     char command[COMMAND_SIZE];
     char settings[FIND_SETTINGS_SIZE];
-    if (!stage_text_restore_command(stage->program, stage->archive, command, sizeof(command)) ||
+    if (!stage_text_restore_command(stage->program, stage->archive,
+                                    find_needs_partial(&request->target, &stage->found), command,
+                                    sizeof(command)) ||
         !find_settings(&request->target, &stage->found, settings, sizeof(settings)))
         return false;
     stage_text_setting(text, "restore_command", command);

@@ -29,8 +29,8 @@ void stage_text_add(StageText *text, const char *format, ...) PRINTF_LIKE(2, 3);
 void stage_text_setting(StageText *text, const char *name, const char *value);
 
 /* restore_command for an archive, not yet quoted for a file of configuration. */
-bool stage_text_restore_command(const char *program, const char *archive, char *buffer,
-                                size_t capacity);
+bool stage_text_restore_command(const char *program, const char *archive, bool partial,
+                                char *buffer, size_t capacity);
 
 /* ---- stage_conf.c: the copy's configuration ---- */
 

@@ -64,14 +64,14 @@ static void add_word(StageText *text, const char *word)
         stage_text_add(text, *at == '%' ? "%%%%" : "%c", *at);
 }
 
-bool stage_text_restore_command(const char *program, const char *archive, char *buffer,
-                                size_t capacity)
+bool stage_text_restore_command(const char *program, const char *archive, bool partial,
+                                char *buffer, size_t capacity)
 {
     StageText text;
     stage_text_begin(&text, buffer, capacity);
     add_word(&text, program);
     stage_text_add(&text, " restore -D ");
     add_word(&text, archive);
-    stage_text_add(&text, " %%f %%p");
+    stage_text_add(&text, partial ? " --partial=always %%f %%p" : " %%f %%p");
     return text.fits;
 }
