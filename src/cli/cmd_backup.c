@@ -157,7 +157,7 @@ static bool run_register(const BackupCall *call, Error *err)
         !base_backup_read(call->path, file_table_kernel(), &backup, err) ||
         !archive_open_to_change(call->directory, file_table_kernel(), &archive, err))
         return false;
-    bool ok = fits_archive(call, &archive, &backup, err) &&
+    bool ok = command_check_user(&archive, err) && fits_archive(call, &archive, &backup, err) &&
               prune_lock(&archive, LOCK_PATIENCE_MS, &lock, err);
     if (ok) {
         ok = add_backup(call, &archive, &backup, err);
@@ -173,7 +173,7 @@ static bool run_remove(const BackupCall *call, Error *err)
     char name[WAL_FILE_NAME_SIZE];
     if (!archive_open_to_change(call->directory, file_table_kernel(), &archive, err))
         return false;
-    bool ok = backups_remove(&archive, call->label, name, err);
+    bool ok = command_check_user(&archive, err) && backups_remove(&archive, call->label, name, err);
     archive_close(&archive);
     if (ok)
         (void)printf(

@@ -138,8 +138,9 @@ static bool run_wet(const Options *options, Error *err)
     DirLock lock;
     if (!archive_open_to_change(options->directory, file_table_kernel(), &archive, err))
         return false;
-    bool ok = archive.private.fd >= 0 ||
-              error_set(err, ERROR_ARCHIVE, "there is no WAL in \"%s\"", options->directory);
+    bool ok = (archive.private.fd >= 0 ||
+               error_set(err, ERROR_ARCHIVE, "there is no WAL in \"%s\"", options->directory)) &&
+              command_check_user(&archive, err);
     ok = ok && prune_lock(&archive, LOCK_PATIENCE_MS, &lock, err);
     if (ok) {
         ok = prune_archive(options, &archive, err);

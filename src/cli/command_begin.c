@@ -8,6 +8,10 @@
 #include "walrx/cli/option_parse.h"
 #include "walrx/cli/options_load.h"
 #include "walrx/os/log.h"
+#include "walrx/os/process.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 bool command_begin(CommandBit command, int argc, char **argv, Options *ret, int *ret_operand,
                    int *ret_status)
@@ -45,4 +49,18 @@ int command_without_operands(CommandBit command, int argc, char **argv,
                    argv[operand]);
     log_error(LOG_ERROR, NULL, &error);
     return 1;
+}
+
+bool command_check_user(const Archive *archive, Error *err)
+{
+    struct stat status;
+    ProcessUser user;
+    if (geteuid() != 0 || fstat(archive->dir.fd, &status) != 0 || status.st_uid == 0)
+        return true;
+    if (!process_user(status.st_uid, &user, err))
+        return false;
+    error_set(err, ERROR_USAGE, "archive \"%s\" belongs to user \"%s\", this is root",
+              archive->dir.path, user.name);
+    error_detail(err, "What root writes into it that user could not read.");
+    return error_hint(err, "runuser -u %s -- walrx ...", user.name);
 }

@@ -54,8 +54,7 @@ static void label(FILE *out, const char *text)
     (void)fprintf(out, "%-*s", LABEL_WIDTH, text);
 }
 
-/* A name may hold anything. */
-static void print_name(FILE *out, const char *name)
+void find_print_name(FILE *out, const char *name)
 {
     (void)fputc('"', out);
     for (; *name != '\0'; name++)
@@ -69,7 +68,7 @@ static void print_what(FILE *out, const FindPlace *place)
     (void)fputs(find_kind_name(place), out);
     if (place->event.kind == WAL_EVENT_RESTORE_POINT) {
         (void)fputc(' ', out);
-        print_name(out, place->event.name);
+        find_print_name(out, place->event.name);
     } else if (place->event.kind != WAL_EVENT_NONE) {
         (void)fprintf(out, " of %stransaction %" PRIu32, place->event.prepared ? "prepared " : "",
                       place->event.xid);

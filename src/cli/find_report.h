@@ -31,6 +31,8 @@ bool find_lines(const FindReport *report, char *buffer, size_t capacity);
 const char *find_config_file(const FindResult *result);
 /* "commit", "abort", "restore point" or "record" */
 const char *find_kind_name(const FindPlace *place);
+/* In quotes. It may hold anything: what a terminal would obey is a '?'. */
+void find_print_name(FILE *out, const char *name);
 /* TTTTTTTTXXXXXXXXYYYYYYYY, with .partial where it is the open one. */
 const char *find_segment_name(const FindReport *report, const FindPlace *place,
                               char buffer[WAL_FILE_NAME_SIZE]);

@@ -101,11 +101,22 @@ static bool store_size(const OptionSpec *spec, const char *text, Options *option
     return true;
 }
 
+/* Who writes --keep-time=30 means days; seconds would cost nearly all the WAL there is. */
+static bool lacks_unit(const OptionSpec *spec, const char *text)
+{
+    return spec->offset == offsetof(Options, keep_time_ms) && strcmp(text, "0") != 0 &&
+           text[strspn(text, " 0123456789.")] == '\0';
+}
+
 static bool store_duration(const OptionSpec *spec, const char *text, Options *options, Error *err)
 {
     uint64_t value;
     char least[PARSE_TEXT_SIZE];
     char most[PARSE_TEXT_SIZE];
+    if (lacks_unit(spec, text)) {
+        refuse_value(spec, text, err);
+        return error_detail(err, "It needs a unit, as in 30d: ms, s, min, h or d.");
+    }
     if (!parse_duration(text, MS_PER_SECOND, &value)) {
         refuse_value(spec, text, err);
         return error_detail(err,

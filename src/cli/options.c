@@ -112,6 +112,13 @@ const OptionSpec option_specs[] = {
      .help = "stop before what has that very time, XID or LSN, not behind it"},
     {"target-timeline", 0, OPTION_TEXT, GENERAL, "N", STAGE, MEMBER(target_timeline),
      .help = "along the history of this timeline, or latest"},
+    {"time", 0, OPTION_TEXT, GENERAL, "TIME", STAGE, MEMBER(target_time),
+     .help = "the same as --target-time, as walrx find has it"},
+    {"lsn", 0, OPTION_LSN, GENERAL, "LSN", STAGE, MEMBER(lsn), .help = "the same as --target-lsn"},
+    {"xid", 0, OPTION_NUMBER, GENERAL, "XID", STAGE, MEMBER(target_xid), .minimum = 1,
+     .maximum = UINT64_MAX, .help = "the same as --target-xid"},
+    {"timeline", 0, OPTION_TEXT, GENERAL, "N", STAGE, MEMBER(target_timeline),
+     .help = "the same as --target-timeline"},
     {"action", 0, OPTION_CHOICE, GENERAL, "WHAT", STAGE, MEMBER(action), .choices = action_choices,
      .help = "at the target: pause, to look (default:\tpause, with --latest promote), promote, "
              "shutdown"},

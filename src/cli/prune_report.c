@@ -7,6 +7,7 @@
 #include "size_text.h"
 
 #include "walrx/os/clock.h"
+#include "walrx/restore/stage.h"
 
 #include <inttypes.h>
 
@@ -146,10 +147,14 @@ static void print_holder(FILE *out, const PruneReport *report)
         return;
     }
     const BackupLabel *backup = &plan->backups.items[horizon->holder];
+    char label[STAGE_SHELL_SIZE];
+    char directory[STAGE_SHELL_SIZE];
     (void)fputs("held there by ", out);
     print_backup(out, backup);
-    (void)fprintf(out, "\n  to let it go: walrx backup remove \"%s\" -D \"%s\"\n", backup->label,
-                  report->directory);
+    if (stage_shell_word(backup->label, label, sizeof(label)) &&
+        stage_shell_word(report->directory, directory, sizeof(directory)))
+        (void)fprintf(out, "\n  to let it go: walrx backup remove %s -D %s", label, directory);
+    (void)fputc('\n', out);
 }
 
 void prune_print_text(FILE *out, const PruneReport *report)

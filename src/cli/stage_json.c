@@ -102,13 +102,14 @@ static json_t *reached_of(const StageReached *reached)
         [STAGE_PAUSED] = "paused", [STAGE_PROMOTED] = "promoted", [STAGE_SHUT_DOWN] = "shut_down"};
     if (reached == NULL)
         return json_null();
-    return json_pack("{s:s, s:o, s:o, s:I, s:o, s:o, s:o}", "state", ends[reached->end], "lsn",
-                     text_or_null(reached->lsn), "last_commit", text_or_null(reached->last_commit),
-                     "timeline", (json_int_t)reached->timeline, "as_foreseen",
-                     reached->lsn[0] != '\0' ? json_boolean(reached->expected) : json_null(), "pid",
-                     reached->end == STAGE_SHUT_DOWN ? json_null()
-                                                     : json_integer((json_int_t)reached->pid),
-                     "username", text_or_null(reached->username));
+    return json_pack(
+        "{s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "state", ends[reached->end], "lsn",
+        text_or_null(reached->lsn), "last_commit", text_or_null(reached->last_commit), "timeline",
+        (json_int_t)reached->timeline, "as_foreseen",
+        reached->lsn[0] != '\0' ? json_boolean(reached->expected) : json_null(), "pid",
+        reached->end == STAGE_SHUT_DOWN ? json_null() : json_integer((json_int_t)reached->pid),
+        "username", text_or_null(reached->username), "locked_relations",
+        reached->end == STAGE_PAUSED ? json_integer((json_int_t)reached->locked) : json_null());
 }
 
 bool stage_print_json(FILE *out, const StageRequest *request, const Stage *stage,

@@ -5,6 +5,8 @@
  */
 #include "stage_report.h"
 
+#include "find_report.h"
+
 #include "walrx/base/parse.h"
 #include "walrx/os/clock.h"
 
@@ -36,8 +38,10 @@ static void print_place(FILE *out, const FindPlace *place)
                       lsn_text(place->lsn, lsn), clock_pg_text(place->event.time, time));
         break;
     case WAL_EVENT_RESTORE_POINT:
-        (void)fprintf(out, "restore point \"%s\" at %s, %s", place->event.name,
-                      lsn_text(place->lsn, lsn), clock_pg_text(place->event.time, time));
+        (void)fputs("restore point ", out);
+        find_print_name(out, place->event.name);
+        (void)fprintf(out, " at %s, %s", lsn_text(place->lsn, lsn),
+                      clock_pg_text(place->event.time, time));
         break;
     case WAL_EVENT_NONE:
         (void)fprintf(out, "a record at %s", lsn_text(place->lsn, lsn));
@@ -101,6 +105,13 @@ static void print_target(FILE *out, const StageRequest *request, const Stage *st
         print_place(out, &found->next);
         (void)fputc('\n', out);
     }
+    if (found->other_timeline != 0) {
+        (void)fprintf(out, "%*soutside its history, on timeline %" PRIu32 ", is the ", LABEL_WIDTH,
+                      "", found->other_timeline);
+        print_place(out, &found->other);
+        (void)fprintf(out, ":\n%*s--target-timeline=%" PRIu32 " goes there, if that is meant\n",
+                      LABEL_WIDTH, "", found->other_timeline);
+    }
     if (found->same_name > 0)
         (void)fprintf(out, "%*sthere are %" PRIu64 " more restore points of that name, later\n",
                       LABEL_WIDTH, "", found->same_name);
@@ -137,11 +148,12 @@ const char *stage_action_name(const StageRequest *request)
                                               : "shutdown";
 }
 
-/* A line of a command, as the user who must give it. */
+/* A line of a command, as the user who must give it: root, who can become that user without sudo.
+ */
 static void print_command(FILE *out, const Stage *stage, const char *command)
 {
-    (void)fprintf(out, "  %s%s%s%s\n", stage->user.change ? "sudo -u " : "",
-                  stage->user.change ? stage->user.name : "", stage->user.change ? " " : "",
+    (void)fprintf(out, "  %s%s%s%s\n", stage->user.change ? "runuser -u " : "",
+                  stage->user.change ? stage->user.name : "", stage->user.change ? " -- " : "",
                   command);
 }
 
@@ -191,7 +203,10 @@ static void print_steps(FILE *out, const StageRequest *request, const Stage *sta
     (void)snprintf(words->line, sizeof(words->line), "%s -d postgres", words->psql);
     print_command(out, stage, words->line);
     if (pauses) {
-        (void)fputs("it is read-only; to end recovery there and write to it\n", out);
+        (void)fputs(
+            "it is read-only, and a table that a transaction had locked there cannot even be "
+            "read;\nto end recovery there, so that it can be read and written\n",
+            out);
         (void)snprintf(words->line, sizeof(words->line),
                        "%s -d postgres -c 'select pg_wal_replay_resume()'", words->psql);
         print_command(out, stage, words->line);
@@ -214,6 +229,13 @@ static void print_reached(FILE *out, const Stage *stage, const StageReached *rea
     (void)fprintf(out, ", timeline %" PRIu32 "\n", reached->timeline);
     if (reached->last_commit[0] != '\0')
         (void)fprintf(out, "%*slast commit or abort %s\n", LABEL_WIDTH, "", reached->last_commit);
+    if (reached->end == STAGE_PAUSED && reached->locked > 0)
+        (void)fprintf(out,
+                      "%*slocked: %" PRIu64 " relation%s, by transactions that are open at the "
+                      "target, such as a DROP TABLE;\n%*squeries on them wait until recovery is "
+                      "ended\n",
+                      LABEL_WIDTH, "", reached->locked, reached->locked == 1 ? "" : "s",
+                      LABEL_WIDTH, "");
     if (reached->end != STAGE_SHUT_DOWN)
         (void)fprintf(out, "%*sprocess %ld of user %s, port %u, log %s/" STAGE_LOG "\n",
                       LABEL_WIDTH, "", (long)reached->pid, stage->user.name, (unsigned)stage->port,

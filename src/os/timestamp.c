@@ -14,7 +14,8 @@
 #define MICROS 1000000
 #define YEAR_MIN 1970
 #define YEAR_MAX 9999
-#define OFFSET_HOURS_MAX 15 /* MAX_TZDISP_HOUR */
+#define OFFSET_HOURS_MAX 15        /* MAX_TZDISP_HOUR */
+#define AROUND_SECONDS (36 * 3600) /* more than any offset, less than between two changes */
 
 typedef struct Parts {
     int year;
@@ -128,7 +129,7 @@ static bool take_all(const char *text, Parts *ret)
     return take_time(&at, ret) && *at == '\0';
 }
 
-static struct tm broken_down(const Parts *parts, int summer)
+static struct tm broken_down(const Parts *parts)
 {
     return (struct tm){
         .tm_year = parts->year - 1900,
@@ -137,13 +138,12 @@ static struct tm broken_down(const Parts *parts, int summer)
         .tm_hour = parts->hour,
         .tm_min = parts->minute,
         .tm_sec = parts->second,
-        .tm_isdst = summer,
     };
 }
 
 static bool in_range(const Parts *parts)
 {
-    struct tm day = broken_down(parts, 0);
+    struct tm day = broken_down(parts);
     int month = day.tm_mon;
     bool fine = parts->year >= YEAR_MIN && parts->year <= YEAR_MAX && parts->month >= 1 &&
                 parts->month <= 12 && parts->day >= 1 && parts->day <= 31 && parts->hour < 24 &&
@@ -152,36 +152,43 @@ static bool in_range(const Parts *parts)
     return fine && day.tm_mon == month; /* no 30th of February */
 }
 
-/* Is it that local time, with summer time as asked for? */
-static bool try_local(const Parts *parts, int summer, time_t *ret)
+/* Is it that local time, `offset` being in force? */
+static bool try_offset(time_t wall, long offset, time_t *ret)
 {
-    struct tm local = broken_down(parts, summer);
-    time_t seconds = mktime(&local);
-    struct tm back;
-    if (localtime_r(&seconds, &back) == NULL)
-        return false;
-    *ret = seconds;
-    return back.tm_min == parts->minute && back.tm_hour == parts->hour &&
-           back.tm_mday == parts->day;
+    struct tm local;
+    *ret = wall - offset;
+    return localtime_r(ret, &local) != NULL && timegm(&local) == wall;
 }
 
+/* The offset that is in force at `seconds` of UTC. */
+static long offset_at(time_t seconds)
+{
+    struct tm local;
+    return localtime_r(&seconds, &local) != NULL ? local.tm_gmtoff : 0;
+}
+
+/* By the offsets before and after, not by mktime's summer and winter: clocks also change when a
+ * country changes its mind. */
 static bool local_seconds(const char *text, const Parts *parts, time_t *ret, Error *err)
 {
-    time_t winter;
-    time_t summer;
-    bool has_winter = try_local(parts, 0, &winter);
-    bool has_summer = try_local(parts, 1, &summer);
-    if (has_winter && has_summer && winter != summer) {
+    struct tm zulu = broken_down(parts);
+    time_t wall = timegm(&zulu);
+    time_t one;
+    time_t other;
+    tzset();
+    bool has_one = try_offset(wall, offset_at(wall - AROUND_SECONDS), &one);
+    bool has_other = try_offset(wall, offset_at(wall + AROUND_SECONDS), &other);
+    if (has_one && has_other && one != other) {
         error_set(err, ERROR_USAGE, "local time \"%s\" occurs twice", text);
         error_detail(err, "Clocks are set back then.");
         return error_hint(err, "Add a zone, as in \"%s+00\".", text);
     }
-    if (!has_winter && !has_summer) {
+    if (!has_one && !has_other) {
         error_set(err, ERROR_USAGE, "local time \"%s\" does not exist", text);
         error_detail(err, "Clocks are set forward then.");
         return error_hint(err, "Add a zone, as in \"%s+00\".", text);
     }
-    *ret = has_winter ? winter : summer;
+    *ret = has_one ? one : other;
     return true;
 }
 
@@ -199,7 +206,7 @@ bool timestamp_parse(const char *text, PgTime *ret, Error *err)
         return error_detail(err, "There is no such day or hour.");
     }
     if (parts.has_zone) {
-        struct tm zulu = broken_down(&parts, 0);
+        struct tm zulu = broken_down(&parts);
         seconds = timegm(&zulu) - parts.offset;
     } else if (!local_seconds(text, &parts, &seconds, err)) {
         return false;

@@ -32,13 +32,35 @@ PRINTF_LIKE(2, 3) static void add(Text *text, const char *format, ...)
     text->left -= (size_t)length;
 }
 
+/* The length of the character that begins here; 0: it is none of UTF-8 (RFC 3629). */
+static size_t utf8_length(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t length = at[0] < 0x80 ? 1 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3 : 4;
+    if (length == 1)
+        return 1;
+    if (at[0] < 0xC2 || at[0] > 0xF4)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    }
+    bool out_of_order = (at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
+                        (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F);
+    return out_of_order ? 0 : length;
+}
+
+/* What JSON and terminals cannot show as it is becomes an escape, or a copied line would name
+ * something else. */
 static void add_quoted(Text *text, const char *value)
 {
-    for (; *value != '\0'; value++) {
+    for (size_t plain = 0; *value != '\0'; value++, plain -= plain > 0 ? 1 : 0) {
         unsigned char c = (unsigned char)*value;
+        if (plain == 0)
+            plain = utf8_length(value);
         if (c == '\'' || c == '\\')
             add(text, "%c%c", c, c);
-        else if (c < 0x20 || c == 0x7F)
+        else if (c < 0x20 || c == 0x7F || plain == 0)
             add(text, "\\%03o", c);
         else
             add(text, "%c", c);
@@ -91,4 +113,9 @@ bool find_settings(const FindTarget *target, const FindResult *result, char *buf
         add(&text, "recovery_target_inclusive = '%s'\n", target->exclusive ? "off" : "on");
     add(&text, "recovery_target_timeline = '%" PRIu32 "'\n", result->timeline);
     return text.fits;
+}
+
+bool find_needs_partial(const FindTarget *target, const FindResult *result)
+{
+    return target->timeline != 0 && result->at.found && result->at.partial;
 }

@@ -62,10 +62,11 @@ bool stage_conf_value(const char *text, const char *name, char *buffer, size_t c
 }
 
 /* Once the copy is promoted these would go on with the primary's work: run its jobs, connect to
- * its peers. */
+ * its peers, send what waits in its queues. */
 static bool acts_on_its_own(const char *name, size_t length)
 {
-    static const char *const names[] = {"pg_cron", "pglogical", "bdr"};
+    static const char *const names[] = {"pg_cron", "pglogical",      "bdr",   "pgactive",
+                                        "spock",   "pgautofailover", "pg_net"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t want = strlen(names[i]);
         if ((length == want || (length == want + 3 && strncmp(name + want, ".so", 3) == 0)) &&
@@ -178,8 +179,10 @@ static bool add_recovery(StageText *text, const StageRequest *request, const Sta
         [STAGE_PAUSE] = "pause", [STAGE_PROMOTE] = "promote", [STAGE_SHUTDOWN] = "shutdown"};
     char command[COMMAND_SIZE];
     char settings[FIND_SETTINGS_SIZE];
-    if (!stage_text_restore_command(stage->program, stage->archive, stage->found.gap_behind,
-                                    command, sizeof(command)) ||
+    if (!stage_text_restore_command(stage->program, stage->archive,
+                                    find_needs_partial(&request->target, &stage->found), stage->found.gap_behind,
+                                    command,
+                                    sizeof(command)) ||
         !find_settings(&request->target, &stage->found, settings, sizeof(settings)))
         return false;
     stage_text_setting(text, "restore_command", command);

@@ -31,6 +31,7 @@ void stage_text_setting(StageText *text, const char *name, const char *value);
 /* restore_command for an archive, not yet quoted for a file of configuration. A server may read
  * ahead into a gap behind its target: that is passed, or it would stop before it. */
 bool stage_text_restore_command(const char *program, const char *archive, bool pass_gaps,
+                                bool partial,
                                 char *buffer, size_t capacity);
 
 /* ---- stage_conf.c: the copy's configuration ---- */
@@ -52,6 +53,9 @@ bool stage_conf_recovery(const StageRequest *request, const Stage *stage, char *
 /* ---- the steps of the check; each fills its part of *stage ---- */
 
 /* stage_place.c: paths, and whether the copy can lie where it is to. */
+/* Is one of the two directories, links resolved, the other one or inside of it? They need not
+ * exist. */
+bool stage_place_overlap(const char *one, const char *other);
 bool stage_place_check(const StageRequest *request, Stage *stage, Error *err) MUST_CHECK;
 /* Whose the copy will be, and may that user do what it takes? */
 bool stage_place_owner(const StageRequest *request, Stage *stage, Error *err) MUST_CHECK;

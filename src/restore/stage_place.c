@@ -47,6 +47,17 @@ static bool resolve_new(const char *path, char buffer[DIR_PATH_SIZE], Error *err
     return ok;
 }
 
+bool stage_place_overlap(const char *one, const char *other)
+{
+    char real[2][DIR_PATH_SIZE];
+    Error ignored; /* what lies above is not there: it may be made meanwhile, by this name */
+    if (!resolve_new(one, real[0], &ignored))
+        (void)snprintf(real[0], sizeof(real[0]), "%s", one);
+    if (!resolve_new(other, real[1], &ignored))
+        (void)snprintf(real[1], sizeof(real[1]), "%s", other);
+    return is_inside(real[0], real[1]) || is_inside(real[1], real[0]);
+}
+
 /* It becomes the directory of a socket, which clients name in a list with commas. */
 static bool check_name(const char *into, Error *err)
 {
@@ -81,10 +92,7 @@ bool stage_place_check(const StageRequest *request, Stage *stage, Error *err)
         const char *what;
     } others[] = {{stage->archive, "archive"}, {stage->backup, "backup"}};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        char *real = realpath(others[i].path, NULL);
-        bool bad = real != NULL && (is_inside(stage->into, real) || is_inside(real, stage->into));
-        free(real);
-        if (bad) {
+        if (stage_place_overlap(stage->into, others[i].path)) {
             error_set(err, ERROR_USAGE, "the copy \"%s\" and the %s \"%s\" lie in each other",
                       stage->into, others[i].what, others[i].path);
             return error_hint(err, "Choose another place for --into.");

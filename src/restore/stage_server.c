@@ -7,12 +7,14 @@
  */
 #include "stage_internal.h"
 
+#include "walrx/base/parse.h"
 #include "walrx/os/clock.h"
 #include "walrx/stream/connection.h"
 
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -23,8 +25,10 @@
 #define PATH_SIZE (DIR_PATH_SIZE + 32)
 #define USERS 2
 
-/* lsn, last commit, at its end?, timeline: text so that no formats are to be read. Up to 13 a pause
- * is one as soon as it was asked for, and only a target asks for one here. */
+/* lsn, last commit, at its end?, timeline, locks of transactions that are open in the WAL, which
+ * recovery holds as the primary did, and only recovery can on a standby: text so that no formats
+ * are to be read. Up to 13 a pause is one as soon as it was asked for, and only a target asks for
+ * one here. */
 #define QUESTION                                                                                   \
     "SELECT pg_catalog.pg_last_wal_replay_lsn(), "                                                 \
     "pg_catalog.to_char(pg_catalog.pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', "           \
@@ -32,7 +36,9 @@
     "CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN 'promoted' WHEN %s THEN 'paused' "          \
     "ELSE 'recovering' END, "                                                                      \
     "CASE WHEN NOT pg_catalog.pg_is_in_recovery() "                                                \
-    "THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END"
+    "THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END, "                       \
+    "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks WHERE locktype = 'relation' "            \
+    "AND mode = 'AccessExclusiveLock' AND granted)"
 #define PAUSED_14 "pg_catalog.pg_get_wal_replay_pause_state() = 'paused'"
 #define PAUSED_OLD "pg_catalog.pg_is_wal_replay_paused()"
 
@@ -209,12 +215,13 @@ static bool ask(Server *server, bool *ret_at_end)
     char question[sizeof(QUESTION) + sizeof(PAUSED_14)];
     char state[16];
     char file[WAL_FILE_NAME_SIZE];
+    char locks[32];
     ResultRow row;
     StageReached *reached = &server->reached;
     bool old = connection_server_version(server->connection) < 140000;
     *ret_at_end = false;
     (void)snprintf(question, sizeof(question), QUESTION, old ? PAUSED_OLD : PAUSED_14);
-    if (!connection_query(server->connection, question, &row, server->err) || row.count != 4) {
+    if (!connection_query(server->connection, question, &row, server->err) || row.count != 5) {
         bool stopped = server->err->class == ERROR_STOPPED;
         disconnect(server); /* it may be on its way to another state: asked again */
         return !stopped;
@@ -223,14 +230,29 @@ static bool ask(Server *server, bool *ret_at_end)
     take_column(&row, 1, reached->last_commit, sizeof(reached->last_commit));
     take_column(&row, 2, state, sizeof(state));
     take_column(&row, 3, file, sizeof(file));
+    take_column(&row, 4, locks, sizeof(locks));
     if (strcmp(reached->lsn, server->last_told) != 0 && server->request->replayed != NULL)
         server->request->replayed(server->request->context, reached->lsn, reached->last_commit);
     (void)snprintf(server->last_told, sizeof(server->last_told), "%s", reached->lsn);
     WalFileName name;
     reached->timeline = wal_file_parse(file, &name) ? name.timeline : server->stage->found.timeline;
+    if (!parse_u64(locks, 0, UINT64_MAX, &reached->locked))
+        reached->locked = 0;
     reached->end = strcmp(state, "promoted") == 0 ? STAGE_PROMOTED : STAGE_PAUSED;
     *ret_at_end = strcmp(state, "recovering") != 0;
     return true;
+}
+
+/* What the environment would tell libpq besides: with PGHOSTADDR, or PGSERVICE, it would ask
+ * another server than the copy's, and others would make the copy's refuse to answer. */
+static void forget_environment(void)
+{
+    static const char *const names[] = {"PGHOSTADDR",   "PGSERVICE",        "PGTARGETSESSIONATTRS",
+                                        "PGOPTIONS",    "PGREQUIREPEER",    "PGREQUIREAUTH",
+                                        "PGREQUIRESSL", "PGCHANNELBINDING", "PGSSLNEGOTIATION",
+                                        "PGGSSENCMODE", "PGCLIENTENCODING"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        (void)unsetenv(names[i]);
 }
 
 /* ---- waiting ---- */
@@ -312,6 +334,7 @@ bool stage_start(const StageRequest *request, const Stage *stage, uint64_t timeo
     char program[PATH_SIZE];
     const char *argv[] = {program, "-D", stage->into, NULL};
     log[0] = '\0';
+    forget_environment();
     (void)snprintf(program, sizeof(program), "%s/postgres", stage->bindir);
     (void)snprintf(server.log, sizeof(server.log), "%s/" STAGE_LOG, stage->into);
     server.users[0] = request->username != NULL ? request->username : stage->user.name;

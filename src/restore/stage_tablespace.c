@@ -173,6 +173,38 @@ static bool check_map(Search *search, const Dir *top)
     return ok;
 }
 
+/* The copy of a tablespace would be written into what must stay as it is, or into itself. */
+static bool check_place(const Stage *stage, const char *to, const char *other, const char *what,
+                        Error *err)
+{
+    if (!stage_place_overlap(to, other))
+        return true;
+    error_set(err, ERROR_USAGE,
+              "the place \"%s\" of a tablespace and the %s \"%s\" lie in each other", to, what,
+              other);
+    return error_hint(err,
+                      "Choose another NEW for --tablespace-mapping, such as \"%s.tablespace\".",
+                      stage->into);
+}
+
+static bool check_places(const Stage *stage, Error *err)
+{
+    for (size_t i = 0; i < stage->tablespace_count; i++) {
+        const char *to = stage->tablespaces[i].to;
+        if (!check_place(stage, to, stage->into, "copy", err) ||
+            !check_place(stage, to, stage->backup, "backup", err) ||
+            !check_place(stage, to, stage->archive, "archive", err))
+            return false;
+        for (size_t k = 0; k < stage->tablespace_count; k++) {
+            if (!check_place(stage, to, stage->tablespaces[k].from, "backup's tablespace", err) ||
+                (k != i &&
+                 !check_place(stage, to, stage->tablespaces[k].to, "place of another one", err)))
+                return false;
+        }
+    }
+    return true;
+}
+
 bool stage_tablespace_check(const StageRequest *request, Stage *stage, Error *err)
 {
     Search search = {.request = request, .stage = stage, .dir = {.fd = -1}, .ok = true, .err = err};
@@ -185,5 +217,5 @@ bool stage_tablespace_check(const StageRequest *request, Stage *stage, Error *er
         ok = dir_visit(&search.dir, take_link, &search, err) && search.ok;
     dir_close(&search.dir);
     dir_close(&top);
-    return ok && all_used(request, stage, err);
+    return ok && all_used(request, stage, err) && check_places(stage, err);
 }

@@ -2,15 +2,17 @@
 """Base backups that are registered, and WAL that goes: what is promised can be restored."""
 
 import json
+import os
 import random
 import shlex
 import shutil
+import subprocess
 import time
 
 import pytest
 from harness import archive as ar
 from harness.postgres import Load, Postgres, copy_cluster
-from harness.util import clean_env, lsn, run, wait_until
+from harness.util import SERVER_USER, clean_env, lsn, run, wait_until
 
 CODECS = [None, "zstd:1"]
 
@@ -121,6 +123,26 @@ def test_each_kind_of_backup_is_registered_and_read_alike(world, walrx, primary)
     cleanup = run([primary.tools / "pg_archivecleanup", "-n", directory, found["tar"]["file"]])
     assert cleanup.stdout
     assert it.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_leaves_nothing_that_the_archives_user_cannot_read(world, walrx, primary):
+    directory = world.archive()
+    it = world.receive(walrx, directory, primary, slot="arch")
+    it.wait_streaming(primary)
+    backup = world.base / "backup"
+    primary.base_backup(backup, wal="none")
+    primary.fill_segments(1)
+    durable(primary)
+    assert it.stop() == 0
+    before = ar.tree(directory)
+    for args in (("backup", "register", "x", backup), ("backup", "remove", "x"), ("prune", "--keep-size=1")):
+        done = subprocess.run([walrx.command[0], *map(str, args), "-D", directory], env=clean_env(world.base),
+                              capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1 and "this is root" in done.stderr, done
+        assert f"runuser -u {SERVER_USER} -- walrx" in done.stderr
+    assert ar.tree(directory) == before
+    register(walrx, world, directory, "x", backup)
 
 
 def test_a_backup_of_a_standby_is_registered(world, walrx, primary):

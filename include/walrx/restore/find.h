@@ -105,6 +105,10 @@ void find_free(FindResult *result);
 bool find_settings(const FindTarget *target, const FindResult *result, char *buffer,
                    size_t capacity);
 
+/* restore_command needs --partial=always: the end lies in an open segment of a timeline that was
+ * asked for, perhaps of a branch that a newer one has left, which is not handed out by itself. */
+bool find_needs_partial(const FindTarget *target, const FindResult *result);
+
 #define FIND_SETTINGS_SIZE 1024 /* enough for any target */
 
 /* One such line: quotes and escapes as the file needs them. */

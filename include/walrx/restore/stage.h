@@ -129,6 +129,7 @@ typedef struct StageReached {
     char last_commit[64];             /* its time, UTC; "": none */
     Timeline timeline;                /* it writes to, or recovers on */
     bool expected;                    /* the position is the one that was foreseen */
+    uint64_t locked;                  /* relations that nobody can read while it is paused */
 } StageReached;
 
 #define STAGE_LOG_TAIL_SIZE 4096

@@ -141,6 +141,17 @@ static void options_of_stage_are_taken(void **state)
     assert_int_equal(options.set.count, 1);
     assert_int_equal(options.stage_port, 5500);
     assert_string_equal(options.action, "shutdown");
+    assert_true(parse(COMMAND_STAGE,
+                      "-D /a --backup=/b --into=/c --lsn=2/5 --timeline=3 --exclusive", &line,
+                      &options, &error));
+    assert_true(options.lsn == ((Lsn)2 << 32 | 5));
+    assert_string_equal(options.target_timeline, "3");
+    assert_true(
+        parse(COMMAND_STAGE, "-D /a --backup=/b --into=/c --time=then", &line, &options, &error));
+    assert_string_equal(options.target_time, "then");
+    assert_true(
+        parse(COMMAND_STAGE, "-D /a --backup=/b --into=/c --xid=7", &line, &options, &error));
+    assert_int_equal(options.target_xid, 7);
     const OptionSpec *spec = option_find(COMMAND_STAGE, "set");
     while (options.set.count < OPTION_LIST_MAX)
         assert_true(option_store(spec, "c=d", &options, &error));
@@ -384,6 +395,8 @@ static const Refusal refusals[] = {
     {COMMAND_FIND, "--latest --after=", "invalid value \"\" for option --after", true},
     {COMMAND_RESTORE, "-D x --prefetch=many", "invalid value \"many\" for option --prefetch", true},
     {COMMAND_RESTORE, "-D x --prefetch=2TB", "--prefetch must be in range 0B..1TB", true},
+    {COMMAND_PRUNE, "-D x --keep-time=30", "invalid value \"30\" for option --keep-time", true},
+    {COMMAND_RECEIVE, "-D x --keep-time=7", "invalid value \"7\" for option --keep-time", true},
     {COMMAND_BENCH, "-S s", "unrecognized option \"-S\"", true},
     {COMMAND_BENCH, "--sink=disk",
      "--sink=disk needs a directory to be specified using --directory", true},

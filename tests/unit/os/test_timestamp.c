@@ -99,6 +99,26 @@ static void local_times_when_clocks_change_are_refused(void **state)
     assert_int_equal(parsed("2026-10-25 03:00:00"), micros(1792893600, 0));
 }
 
+/* A country may change its offset without summer time, by a day, or by half an hour. */
+static void clocks_also_change_for_good(void **state)
+{
+    (void)state;
+    use_zone("Asia/Almaty"); /* 2024-03-01: from +06 to +05 */
+    assert_refused("2024-02-29 23:30:00", "occurs twice");
+    assert_int_equal(parsed("2024-02-29 22:59:59"), micros(1709225999, 0));
+    assert_int_equal(parsed("2024-03-01 00:00:00"), micros(1709233200, 0));
+    use_zone("Pacific/Apia"); /* 2011-12-30 was left out */
+    assert_refused("2011-12-30 12:00:00", "does not exist");
+    assert_int_equal(parsed("2011-12-29 12:00:00"), micros(1325196000, 0));
+    assert_int_equal(parsed("2011-12-31 12:00:00"), micros(1325282400, 0));
+    use_zone("Australia/Lord_Howe"); /* half an hour */
+    assert_refused("2026-04-05 01:45:00", "occurs twice");
+    assert_refused("2026-10-04 02:15:00", "does not exist");
+    use_zone("UTC");
+    assert_int_equal(parsed("2026-12-31 23:59:59"), micros(1798761599, 0));
+    assert_int_equal(parsed("1970-01-01 00:00:00"), micros(0, 0));
+}
+
 static void what_is_no_time_is_refused(void **state)
 {
     static const char *const texts[] = {
@@ -155,6 +175,7 @@ int main(void)
         cmocka_unit_test(digits_behind_the_point_are_microseconds),
         cmocka_unit_test(without_a_zone_it_is_the_local_time),
         cmocka_unit_test(local_times_when_clocks_change_are_refused),
+        cmocka_unit_test(clocks_also_change_for_good),
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(days_and_hours_that_do_not_exist_are_refused),
     };

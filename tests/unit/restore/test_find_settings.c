@@ -56,6 +56,13 @@ static void values_are_quoted_as_the_file_needs_it(void **state)
     assert_settings(&(FindTarget){.kind = FIND_POINT, .name = "it's\\ a \"name\"\n\x7F\xC3\xA9"},
                     "recovery_target_name = 'it''s\\\\ a \"name\"\\012\\177\xC3\xA9'\n"
                     "recovery_target_timeline = '7'\n");
+    /* what is no UTF-8 would be lost on its way through JSON */
+    assert_settings(&(FindTarget){.kind = FIND_POINT, .name = "\xE9t\xE9 \xC3\xA9\xC3"},
+                    "recovery_target_name = '\\351t\\351 \xC3\xA9\\303'\n"
+                    "recovery_target_timeline = '7'\n");
+    assert_settings(&(FindTarget){.kind = FIND_POINT, .name = "\xED\xA0\x80\xF0\x9F\x90\x98"},
+                    "recovery_target_name = '\\355\\240\\200\xF0\x9F\x90\x98'\n"
+                    "recovery_target_timeline = '7'\n");
     assert_true(find_setting("restore_command", "cp '%f' %p", text, sizeof(text)));
     assert_string_equal(text, "restore_command = 'cp ''%f'' %p'\n");
 }

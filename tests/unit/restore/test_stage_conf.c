@@ -58,6 +58,10 @@ static void libraries_that_act_on_their_own_are_dropped(void **state)
                          sizeof(kept));
     assert_string_equal(kept, "");
     assert_string_equal(dropped, "$libdir/pg_cron, \"pglogical\", /opt/lib/bdr.so");
+    stage_conf_libraries("spock,pgactive, pgaudit, pg_net,pgautofailover", kept, dropped,
+                         sizeof(kept));
+    assert_string_equal(kept, "pgaudit");
+    assert_string_equal(dropped, "spock, pgactive, pg_net, pgautofailover");
     stage_conf_libraries("pg_cronos,my_pg_cron", kept, dropped, sizeof(kept));
     assert_string_equal(kept, "pg_cronos, my_pg_cron");
     assert_string_equal(dropped, "");

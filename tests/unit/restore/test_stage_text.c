@@ -89,10 +89,10 @@ static void restore_command_names_program_and_archive(void **state)
     assert_true(
         stage_text_restore_command("/b in/wal'rx", "/srv/100%p %f", true, text, sizeof(text)));
     assert_string_equal(text,
-                        "'/b in/wal'\\''rx' restore -D '/srv/100%%p %%f' --on-gap=continue %f %p");
+                        "'/b in/wal'\\''rx' restore -D '/srv/100%%p %%f' --on-gap=continue --partial=always %f %p");
     substitute(text, result);
     assert_shell_reads(result,
-                       "/b in/wal'rx|restore|-D|/srv/100%p %f|--on-gap=continue|FILE|PATH|");
+                       "/b in/wal'rx|restore|-D|/srv/100%p %f|--on-gap=continue|--partial=always|FILE|PATH|");
     assert_false(
         stage_text_restore_command("/usr/bin/walrx", "/srv/wal", false, small, sizeof(small)));
 }
