@@ -47,9 +47,8 @@ static void add_word(Command *command, const char *word)
         add(command, "'");
 }
 
-/* This program by its path, where it was called by one; the server may have another PATH. It may
- * read ahead into a gap behind its target, which must not stop it. */
-static void make_restore_command(const char *directory, const FindResult *result, bool dead_end, Command *ret)
+/* This program by its path, where it was called by one; the server may have another PATH. */
+static void make_restore_command(const char *directory, const char *more, Command *ret)
 {
     char path[PATH_MAX];
     const char *program = "walrx";
@@ -60,7 +59,8 @@ static void make_restore_command(const char *directory, const FindResult *result
     add_word(ret, program);
     add(ret, " restore -D ");
     add_word(ret, directory);
-    add(ret, result->gap_behind ? " --on-gap=continue %f %p" : dead_end ? " --partial=always %f %p" : " %f %p");
+    add(ret, more);
+    add(ret, " %f %p");
 }
 
 static bool print(const Options *options, const FindReport *report, Error *err)
@@ -80,7 +80,7 @@ static bool report(const Options *options, const Archive *archive, const FindTar
     if (command == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while reporting");
     make_restore_command(realpath(directory, path) != NULL ? path : directory,
-                         find_needs_partial(target, result), result, command);
+                         find_restore_options(target, result), command);
     FindReport all = {
         .target = target,
         .result = result,

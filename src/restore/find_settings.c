@@ -115,7 +115,10 @@ bool find_settings(const FindTarget *target, const FindResult *result, char *buf
     return text.fits;
 }
 
-bool find_needs_partial(const FindTarget *target, const FindResult *result)
+const char *find_restore_options(const FindTarget *target, const FindResult *result)
 {
-    return target->timeline != 0 && result->at.found && result->at.partial;
+    bool partial = target->timeline != 0 && result->at.found && result->at.partial;
+    if (result->gap_behind)
+        return partial ? " --on-gap=continue --partial=always" : " --on-gap=continue";
+    return partial ? " --partial=always" : "";
 }

@@ -180,8 +180,7 @@ static bool add_recovery(StageText *text, const StageRequest *request, const Sta
     char command[COMMAND_SIZE];
     char settings[FIND_SETTINGS_SIZE];
     if (!stage_text_restore_command(stage->program, stage->archive,
-                                    find_needs_partial(&request->target, &stage->found), stage->found.gap_behind,
-                                    command,
+                                    find_restore_options(&request->target, &stage->found), command,
                                     sizeof(command)) ||
         !find_settings(&request->target, &stage->found, settings, sizeof(settings)))
         return false;

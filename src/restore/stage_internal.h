@@ -28,10 +28,9 @@ void stage_text_add(StageText *text, const char *format, ...) PRINTF_LIKE(2, 3);
 /* NAME = 'VALUE' and a newline, as postgresql.conf and recovery.conf have it. */
 void stage_text_setting(StageText *text, const char *name, const char *value);
 
-/* restore_command for an archive, not yet quoted for a file of configuration. A server may read
- * ahead into a gap behind its target: that is passed, or it would stop before it. */
-bool stage_text_restore_command(const char *program, const char *archive, bool pass_gaps,
-                                bool partial,
+/* restore_command for an archive, not yet quoted for a file of configuration. `more`: as
+ * find_restore_options has it. */
+bool stage_text_restore_command(const char *program, const char *archive, const char *more,
                                 char *buffer, size_t capacity);
 
 /* ---- stage_conf.c: the copy's configuration ---- */

@@ -64,8 +64,7 @@ static void add_word(StageText *text, const char *word)
         stage_text_add(text, *at == '%' ? "%%%%" : "%c", *at);
 }
 
-bool stage_text_restore_command(const char *program, const char *archive, bool pass_gaps,
-                                bool partial,
+bool stage_text_restore_command(const char *program, const char *archive, const char *more,
                                 char *buffer, size_t capacity)
 {
     StageText text;
@@ -73,6 +72,6 @@ bool stage_text_restore_command(const char *program, const char *archive, bool p
     add_word(&text, program);
     stage_text_add(&text, " restore -D ");
     add_word(&text, archive);
-    stage_text_add(&text, pass_gaps ? " --on-gap=continue %%f %%p" : partial ? " --partial=always %%f %%p" : " %%f %%p");
+    stage_text_add(&text, "%s %%f %%p", more);
     return text.fits;
 }

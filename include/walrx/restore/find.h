@@ -105,9 +105,12 @@ void find_free(FindResult *result);
 bool find_settings(const FindTarget *target, const FindResult *result, char *buffer,
                    size_t capacity);
 
-/* restore_command needs --partial=always: the end lies in an open segment of a timeline that was
- * asked for, perhaps of a branch that a newer one has left, which is not handed out by itself. */
-bool find_needs_partial(const FindTarget *target, const FindResult *result);
+/* What restore_command has to be told beyond the archive, each option with a space before it; "":
+ * nothing.
+ * --on-gap=continue: a gap lies behind the end, and a server reads ahead into it.
+ * --partial=always: the end lies in an open segment of a timeline that was asked for, perhaps of a
+ * branch that a newer one has left, which is not handed out by itself. */
+const char *find_restore_options(const FindTarget *target, const FindResult *result);
 
 #define FIND_SETTINGS_SIZE 1024 /* enough for any target */
 

@@ -501,7 +501,7 @@ static void defaults_survive_formatting(void **state)
         assert_true(option_store(spec, text, &again, &error));
         assert_true(option_same(spec, &defaults, &again));
     }
-    assert_int_equal(shown, 24); /* compress, status-interval, on-gap have two rows each */
+    assert_int_equal(shown, 25); /* compress, status-interval, on-gap have two rows each */
 }
 
 static void retention_is_read_alike_by_its_commands(void **state)

@@ -67,11 +67,27 @@ static void values_are_quoted_as_the_file_needs_it(void **state)
     assert_string_equal(text, "restore_command = 'cp ''%f'' %p'\n");
 }
 
+static void the_command_is_told_what_the_place_needs(void **state)
+{
+    FindTarget target = {.kind = FIND_LSN};
+    FindResult result = {.at = {.found = true, .partial = true}};
+    (void)state;
+    assert_string_equal(find_restore_options(&target, &result), "");
+    target.timeline = 1;
+    assert_string_equal(find_restore_options(&target, &result), " --partial=always");
+    result.gap_behind = true;
+    assert_string_equal(find_restore_options(&target, &result),
+                        " --on-gap=continue --partial=always");
+    result.at.partial = false;
+    assert_string_equal(find_restore_options(&target, &result), " --on-gap=continue");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_has_its_setting),
         cmocka_unit_test(values_are_quoted_as_the_file_needs_it),
+        cmocka_unit_test(the_command_is_told_what_the_place_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,18 +83,17 @@ static void restore_command_names_program_and_archive(void **state)
     char result[sizeof(text)];
     char small[16];
     (void)state;
-    assert_true(
-        stage_text_restore_command("/usr/bin/walrx", "/srv/wal", false, text, sizeof(text)));
+    assert_true(stage_text_restore_command("/usr/bin/walrx", "/srv/wal", "", text, sizeof(text)));
     assert_string_equal(text, "/usr/bin/walrx restore -D /srv/wal %f %p");
-    assert_true(
-        stage_text_restore_command("/b in/wal'rx", "/srv/100%p %f", true, text, sizeof(text)));
+    assert_true(stage_text_restore_command("/b in/wal'rx", "/srv/100%p %f", " --on-gap=continue",
+                                           text, sizeof(text)));
     assert_string_equal(text,
-                        "'/b in/wal'\\''rx' restore -D '/srv/100%%p %%f' --on-gap=continue --partial=always %f %p");
+                        "'/b in/wal'\\''rx' restore -D '/srv/100%%p %%f' --on-gap=continue %f %p");
     substitute(text, result);
     assert_shell_reads(result,
-                       "/b in/wal'rx|restore|-D|/srv/100%p %f|--on-gap=continue|--partial=always|FILE|PATH|");
+                       "/b in/wal'rx|restore|-D|/srv/100%p %f|--on-gap=continue|FILE|PATH|");
     assert_false(
-        stage_text_restore_command("/usr/bin/walrx", "/srv/wal", false, small, sizeof(small)));
+        stage_text_restore_command("/usr/bin/walrx", "/srv/wal", "", small, sizeof(small)));
 }
 
 static void a_text_that_is_full_says_so(void **state)
