@@ -258,7 +258,7 @@ int cmd_backup(int argc, char **argv)
     int operand;
     int status;
     Error error;
-    const Action *action;
+    const Action *action = NULL;
     if (!command_begin(COMMAND_BACKUP, argc, argv, &options, &operand, &status))
         return status;
     bool ok = check_call(argc, argv, operand, &options, &action, &error);
