@@ -80,10 +80,13 @@ def is_locked(wal_dir):
 
 
 def kill(wal_dir):
-    """Kills those that live; the kernel has let go of their lock on return."""
-    for pid in alive(wal_dir):
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not is_locked(wal_dir), "nobody holds the lock", 5, 0.005)
+    """Kills those that live, also one that has just been forked and has no name yet; the kernel has let go of
+    their lock on return."""
+    def killed():
+        for pid in alive(wal_dir):
+            os.kill(pid, signal.SIGKILL)
+        return not is_locked(wal_dir)
+    wait_until(killed, "nobody holds the lock", 5, 0.005)
 
 
 def left(wal_dir):
