@@ -226,30 +226,32 @@ static const Action actions[] = {
 };
 #define ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
-static bool check_call(int argc, char **argv, int operand, const Options *options,
-                       const Action **ret, Error *err)
+/* NULL: *err says what is wrong. */
+static const Action *choose_action(int argc, char **argv, int operand, const Options *options,
+                                   Error *err)
 {
     const Action *action = NULL;
-    if (operand == argc)
-        return options_refuse(COMMAND_BACKUP, err, "no action given: register, list or remove");
-    for (size_t i = 0; i < ACTIONS; i++) {
+    int given = argc - operand - 1;
+    for (size_t i = 0; given >= 0 && i < ACTIONS; i++) {
         if (strcmp(argv[operand], actions[i].name) == 0)
             action = &actions[i];
     }
-    if (action == NULL)
-        return options_refuse(COMMAND_BACKUP, err, "unknown action \"%s\"", argv[operand]);
-    int given = argc - operand - 1;
-    if (given < action->operands)
-        return options_refuse(COMMAND_BACKUP, err, "%s", action->missing);
-    if (given > action->operands)
-        return options_refuse(COMMAND_BACKUP, err,
-                              "too many command-line arguments (first is \"%s\")",
-                              argv[operand + 1 + action->operands]);
-    if (options->json && action->run != run_list)
-        return options_refuse(COMMAND_BACKUP, err, "cannot use %s together with --json",
-                              action->name);
-    *ret = action;
-    return true;
+    if (given < 0)
+        (void)options_refuse(COMMAND_BACKUP, err, "no action given: register, list or remove");
+    else if (action == NULL)
+        (void)options_refuse(COMMAND_BACKUP, err, "unknown action \"%s\"", argv[operand]);
+    else if (given < action->operands)
+        (void)options_refuse(COMMAND_BACKUP, err, "%s", action->missing);
+    else if (given > action->operands)
+        (void)options_refuse(COMMAND_BACKUP, err,
+                             "too many command-line arguments (first is \"%s\")",
+                             argv[operand + 1 + action->operands]);
+    else if (options->json && action->run != run_list)
+        (void)options_refuse(COMMAND_BACKUP, err, "cannot use %s together with --json",
+                             action->name);
+    else
+        return action;
+    return NULL;
 }
 
 int cmd_backup(int argc, char **argv)
@@ -258,11 +260,11 @@ int cmd_backup(int argc, char **argv)
     int operand;
     int status;
     Error error;
-    const Action *action = NULL;
     if (!command_begin(COMMAND_BACKUP, argc, argv, &options, &operand, &status))
         return status;
-    bool ok = check_call(argc, argv, operand, &options, &action, &error);
-    if (ok) {
+    const Action *action = choose_action(argc, argv, operand, &options, &error);
+    bool ok = action != NULL;
+    if (action != NULL) {
         const BackupCall call = {
             .label = action->operands > 0 ? argv[operand + 1] : NULL,
             .path = action->operands > 1 ? argv[operand + 2] : NULL,
