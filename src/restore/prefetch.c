@@ -162,18 +162,16 @@ void prefetch_end(Get *get, bool placed)
 bool prefetch_release(Get *get)
 {
     uint64_t since = clock_monotonic_ms();
-    bool locked;
     if (!get->prefetch.on || get->prefetch.helper == PREFETCH_HELPER_NONE)
         return false;
     for (;;) {
-        locked = dirlock_try_directory(&get->target.dir);
-        if (locked || clock_monotonic_ms() - since >= RELEASE_MS)
+        if (dirlock_try_directory(&get->target.dir) || clock_monotonic_ms() - since >= RELEASE_MS)
             break;
         (void)tell(get, PREFETCH_RELEASE); /* each time: another request may write over it */
         (void)poll(NULL, 0, RELEASE_LOOK_MS);
     }
-    if (locked)
-        prefetch_sweep(&get->target.dir);
+    /* One that does not answer, being stopped, is not asked: what it misses it makes no use of. */
+    prefetch_sweep(&get->target.dir);
     get->prefetch.on = false;
     return true;
 }
