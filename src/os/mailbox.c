@@ -61,8 +61,11 @@ bool mailbox_open(const Dir *dir, const char *name, Mailbox *ret)
     Letter none = {.length = 0}; /* a disk that fills up has its place then */
     struct iovec part = {.iov_base = &none, .iov_len = sizeof(none)};
     Error ignored;
+    bool existed;
     int fd;
-    if (!file_open(dir, name, FILE_CREATE, &fd, &ignored))
+    /* Somebody else's could not be written to, and would be in the way for ever. */
+    if (!file_remove(dir, name, &existed, &ignored) ||
+        !file_open(dir, name, FILE_CREATE, &fd, &ignored))
         return false;
     if (!file_write_at(dir, name, fd, &part, 1, 0, &ignored)) {
         file_close(dir, fd);

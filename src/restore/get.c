@@ -115,7 +115,8 @@ static bool get_segment(Get *get, bool *ret_placed, Error *err)
             !get_partial(get, get->request->partial, &found, ret_placed, err))
             return false;
     }
-    return found || get_hole(get, ret_placed, err);
+    return found ||
+           get_hole(get, segment_start(get->segno, get->archive.segment_size), ret_placed, err);
 }
 
 static bool parse_name(Get *get, Error *err)

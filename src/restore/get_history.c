@@ -16,6 +16,7 @@
 typedef struct Witness {
     const Get *get;
     bool older;
+    bool known;                    /* the server has a history file of a newer timeline */
     Timeline timeline;             /* the lowest that the file should precede; 0: none */
     char name[WAL_FILE_NAME_SIZE]; /* of WAL on it */
 } Witness;
@@ -35,6 +36,25 @@ static bool take_name(void *context, const char *name)
     return true;
 }
 
+static bool take_known(void *context, const char *name)
+{
+    Witness *witness = context;
+    WalFileName file;
+    witness->known = wal_file_parse(name, &file) && file.kind == WAL_FILE_HISTORY &&
+                     file.compression == WAL_RAW && file.timeline > witness->get->file.timeline;
+    return !witness->known;
+}
+
+/* Its target is settled then, and what it goes through now are the files between, which it copies
+ * for others and can do without (restoreTimeLineHistoryFiles): the target's own came into pg_wal
+ * when it was read. */
+static bool server_knows_newer(Witness *witness)
+{
+    Error ignored;
+    (void)!dir_visit(&witness->get->target.dir, take_known, witness, &ignored);
+    return witness->known;
+}
+
 bool get_history(Get *get, bool *ret_placed, Error *err)
 {
     Witness witness = {.get = get};
@@ -44,7 +64,7 @@ bool get_history(Get *get, bool *ret_placed, Error *err)
         return true;
     if (!dir_visit(&get->archive.dir, take_name, &witness, err))
         return false;
-    if (!witness.older || witness.timeline == 0)
+    if (!witness.older || witness.timeline == 0 || server_knows_newer(&witness))
         return true;
     if (!get_by_form(get, get_fill_text, ret_placed, err) || *ret_placed)
         return *ret_placed;

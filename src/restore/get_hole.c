@@ -7,7 +7,9 @@
  * (WaitForWALToBecomeAvailable, xlogrecovery.c, PostgreSQL 15).
  *
  * A server asks for a segment on each timeline of its history. This one must have it only where its
- * WAL had begun by then, and no newer timeline counts that had left it before.
+ * WAL had begun by then, and no newer timeline counts that had left it before, or that has the
+ * segment itself. An open segment that WAL follows is a hole from its last record on: the rest of a
+ * connection that was lost, behind which a receiver began anew.
  */
 #include "get_internal.h"
 
@@ -18,6 +20,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SUCCESSORS_MAX                                                                             \
     256 /* newer timelines that are asked; beyond that WAL of theirs tells nothing */
@@ -28,6 +31,7 @@ typedef struct Hole {
     bool ok;
     bool known; /* the history of the segment's own timeline */
     Lsn begin;  /* of its WAL */
+    Lsn end;    /* where the archive's WAL of the segment ends */
     TimelineHistory history;
     Timeline successors[SUCCESSORS_MAX]; /* that need the segment on this timeline */
     size_t successor_count;
@@ -56,6 +60,34 @@ static bool read_history(Hole *hole, Timeline timeline, TimelineSwitch *switches
     return true;
 }
 
+/* Has the timeline, or one on the way to it, the segment complete? Who goes there asks for that
+ * first and so never for this one. */
+static bool has_own_segment(const Hole *hole, const TimelineHistory *history, Timeline target)
+{
+    const Get *get = hole->get;
+    for (size_t i = 0; i <= history->count; i++) {
+        Timeline timeline = i < history->count ? history->switches[i].timeline : target;
+        WalCompression form;
+        bool found;
+        Error ignored; /* then it is not known to be there */
+        if (timeline > get->file.timeline &&
+            segment_file_find(&get->archive.dir, timeline, get->segno, get->archive.segment_size,
+                              &found, &form, &ignored) &&
+            found)
+            return true;
+    }
+    return false;
+}
+
+/* That of a newer timeline tells the way to this one, too. */
+static void adopt_history(Hole *hole, const TimelineHistory *history)
+{
+    hole->known = true;
+    memcpy(hole->switches, hole->others, history->count * sizeof(hole->switches[0]));
+    hole->history = *history;
+    hole->history.switches = hole->switches;
+}
+
 static bool take_newer(void *context, const char *name)
 {
     Hole *hole = context;
@@ -68,10 +100,13 @@ static bool take_newer(void *context, const char *name)
         file.timeline <= get->file.timeline || hole->successor_count == SUCCESSORS_MAX)
         return true;
     hole->ok = read_history(hole, file.timeline, hole->others, &history, &known);
-    if (hole->ok && known && timeline_history_find(&history, get->file.timeline, &end, NULL) &&
-        end > segment_start(get->segno, get->archive.segment_size))
+    if (!hole->ok || !known || !timeline_history_find(&history, get->file.timeline, &end, NULL))
+        return hole->ok;
+    if (!hole->known)
+        adopt_history(hole, &history);
+    if (end > hole->end && !has_own_segment(hole, &history, file.timeline))
         hole->successors[hole->successor_count++] = file.timeline;
-    return hole->ok;
+    return true;
 }
 
 static bool is_successor(const Hole *hole, Timeline timeline)
@@ -92,7 +127,10 @@ static bool take_segment(void *context, const char *name)
     if (!wal_file_parse(name, &file) || file.kind != WAL_FILE_SEGMENT ||
         !wal_file_segno(&file, get->archive.segment_size, &segno))
         return true;
-    if (segno < get->segno && timeline_history_find(&hole->history, file.timeline, NULL, NULL))
+    bool part = segno == get->segno && file.timeline == get->file.timeline && file.partial &&
+                hole->end > segment_start(segno, get->archive.segment_size);
+    if (part || (segno < get->segno && file.timeline <= get->file.timeline &&
+                 timeline_history_find(&hole->history, file.timeline, NULL, NULL)))
         (void)snprintf(hole->before, sizeof(hole->before), "%s", name);
     if (segno > get->segno &&
         (file.timeline == get->file.timeline || is_successor(hole, file.timeline)))
@@ -124,30 +162,31 @@ static bool look(Hole *hole)
     const Get *get = hole->get;
     if (!read_history(hole, get->file.timeline, hole->switches, &hole->history, &hole->known))
         return false;
+    if (!dir_visit(&get->archive.dir, take_newer, hole, hole->err) || !hole->ok)
+        return false;
     hole->begin = 0;
     if (hole->known)
         (void)timeline_history_begin(&hole->history, get->file.timeline, &hole->begin);
-    return dir_visit(&get->archive.dir, take_newer, hole, hole->err) && hole->ok &&
-           dir_visit(&get->archive.dir, take_segment, hole, hole->err);
+    return dir_visit(&get->archive.dir, take_segment, hole, hole->err);
 }
 
 static bool tell(const Hole *hole)
 {
     const Get *get = hole->get;
     char text[LSN_TEXT_SIZE];
-    error_set(hole->err, ERROR_ARCHIVE, "segment \"%s\" is missing in \"%s\"", get->request->name,
-              get->archive.dir.path);
+    bool open = hole->end > segment_start(get->segno, get->archive.segment_size);
+    error_set(hole->err, ERROR_ARCHIVE, "segment \"%s\" is %s in \"%s\"", get->request->name,
+              open ? "only there in part" : "missing", get->archive.dir.path);
     error_detail(hole->err,
                  "The archive has WAL before it, \"%s\", and behind it, \"%s\"; recovery would end "
                  "at %s, as if there were no more.",
-                 hole->before, hole->behind,
-                 lsn_format(segment_start(get->segno, get->archive.segment_size), text));
+                 hole->before, hole->behind, lsn_format(hole->end, text));
     return error_hint(hole->err,
                       "Copy it into the archive from pg_wal of a standby or of the old primary. To "
                       "end recovery there on purpose, add --on-gap=continue to restore_command.");
 }
 
-bool get_hole(Get *get, bool *ret_placed, Error *err)
+bool get_hole(Get *get, Lsn end, bool *ret_placed, Error *err)
 {
     bool standby;
     if (get->request->pass_gaps)
@@ -160,7 +199,7 @@ bool get_hole(Get *get, bool *ret_placed, Error *err)
     if (hole == NULL)
         return error_set(err, ERROR_MEMORY, "out of memory while looking for \"%s\"",
                          get->request->name);
-    *hole = (Hole){.get = get, .err = err, .ok = true};
+    *hole = (Hole){.get = get, .err = err, .ok = true, .end = end};
     bool ok = look(hole);
     bool missing = ok && hole->before[0] != '\0' && hole->behind[0] != '\0' &&
                    hole->begin < segment_start(get->segno + 1, get->archive.segment_size);
@@ -169,7 +208,8 @@ bool get_hole(Get *get, bool *ret_placed, Error *err)
         ok = get_by_form(get, get_fill_segment, ret_placed, err);
     if (missing && ok && !*ret_placed) {
         Error ignored; /* a directory that cannot be listed has nothing for the server either */
-        (void)!dir_visit(&get->target.dir, take_own, hole, &ignored);
+        if (end == segment_start(get->segno, get->archive.segment_size))
+            (void)!dir_visit(&get->target.dir, take_own, hole, &ignored);
         ok = !hole->ok || tell(hole);
     }
     free(hole);

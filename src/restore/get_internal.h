@@ -115,9 +115,10 @@ bool get_append(const Get *get, int fd, const void *data, size_t length, uint64_
                 Error *err) MUST_CHECK;
 void get_tell(const Get *get, const Error *warning);
 
-/* A complete segment that is not there: *ret_placed when it has come meanwhile. ERROR_ARCHIVE when
- * recovery would take the hole for the end of the archive. */
-bool get_hole(Get *get, bool *ret_placed, Error *err) MUST_CHECK;
+/* A segment of which the archive has WAL up to `end` only, its start when there is none of it:
+ * *ret_placed when the complete one has come meanwhile. ERROR_ARCHIVE when recovery would take the
+ * hole for the end of the archive. */
+bool get_hole(Get *get, Lsn end, bool *ret_placed, Error *err) MUST_CHECK;
 
 /* The open segment ---------------------------------------------------------------------------- */
 

@@ -24,7 +24,9 @@ typedef struct Measure {
 typedef struct Choice {
     bool any;
     WalCompression form;
-    Lsn end;     /* of what is handed out */
+    Lsn end;  /* of what is handed out */
+    Lsn left; /* where a newer timeline left this one; UINT64_MAX: none did, as far as is known */
+    bool cut; /* `end` is what newer timelines leave of it */
     Error fault; /* what ended it; class ERROR_NONE: nothing wrong */
 } Choice;
 
@@ -57,19 +59,28 @@ static Lsn wal_end(const WalScanner *scanner, Lsn start)
     return end <= start + WAL_PAGE_LONG_HEADER ? start : end;
 }
 
+static bool measure_file(const Get *get, const Dir *dir, const char *name, WalCompression form,
+                         Measure *ret, Error *err)
+{
+    const Archive *archive = &get->archive;
+    Lsn start = segment_start(get->segno, archive->segment_size);
+    ret->left = archive->segment_size;
+    wal_scan_init(&ret->scanner, start, archive->segment_size, archive->system_identifier);
+    error_clear(err);
+    return segment_file_read(dir, name, form, measure_bytes, ret, err) ||
+           err->class == ERROR_STOPPED;
+}
+
 /* Ends the search when the partial is another cluster's. */
 static bool consider(const Get *get, WalCompression form, Choice *choice, Error *err)
 {
     const Archive *archive = &get->archive;
     Lsn start = segment_start(get->segno, archive->segment_size);
-    Measure measure = {.left = archive->segment_size};
+    Measure measure;
     char name[WAL_FILE_NAME_SIZE];
     Error why;
     (void)partial_name(get, form, name);
-    wal_scan_init(&measure.scanner, start, archive->segment_size, archive->system_identifier);
-    error_clear(&why);
-    if (!segment_file_read(&archive->dir, name, form, measure_bytes, &measure, &why) &&
-        why.class != ERROR_STOPPED) {
+    if (!measure_file(get, &archive->dir, name, form, &measure, &why)) {
         if (get_judge(&why) == FILL_ABSENT)
             return true;
         if (why.class != ERROR_ARCHIVE) {
@@ -88,7 +99,7 @@ static bool consider(const Get *get, WalCompression form, Choice *choice, Error 
     }
     Lsn end = wal_end(scanner, start);
     if (!choice->any || end > choice->end)
-        *choice = (Choice){.any = true, .form = form, .end = end, .fault = why};
+        *choice = (Choice){.any = true, .form = form, .end = end, .left = UINT64_MAX, .fault = why};
     return true;
 }
 
@@ -195,6 +206,7 @@ static bool heed_branches(Get *get, Choice *choice, Error *err)
     Error warning;
     if (!get_branch_look(get, &branch, err))
         return false;
+    choice->left = branch.end;
     (void)partial_name(get, choice->form, name);
     if (branch.complete != 0) {
         error_set(&warning, ERROR_ARCHIVE,
@@ -213,7 +225,39 @@ static bool heed_branches(Get *get, Choice *choice, Error *err)
     error_hint(&warning, "To recover along timeline %u itself, use --partial=always.",
                (unsigned)get->file.timeline);
     get_tell(get, &warning);
+    choice->cut = true;
     return true;
+}
+
+/* Does the server's own pg_wal go further? It would be replaced by what it is given
+ * (KeepFileRestoredFromArchive, xlogarchive.c, PostgreSQL 15), and the WAL behind that be gone:
+ * what a standby had streamed, the end of a base backup. Told "not there", the server takes its
+ * own, except where that goes on along a dead branch. */
+static bool own_goes_further(const Get *get, const Choice *choice)
+{
+    Lsn start = segment_start(get->segno, get->archive.segment_size);
+    char name[WAL_FILE_NAME_SIZE];
+    Measure own;
+    Error ignored;
+    (void)wal_segment_name(get->file.timeline, get->segno, get->archive.segment_size, WAL_RAW,
+                           false, name);
+    if (strcmp(name, get->target.name) == 0) /* that file itself is wanted */
+        return false;
+    (void)!measure_file(get, &get->target.dir, name, WAL_RAW, &own, &ignored);
+    Lsn end = wal_end(&own.scanner, start);
+    return end > choice->end && end <= choice->left;
+}
+
+/* The rules of `auto`. *ret_placed: it was complete by now. */
+static bool heed_rules(Get *get, Choice *choice, bool *ret_absent, bool *ret_placed, Error *err)
+{
+    Lsn start = segment_start(get->segno, get->archive.segment_size);
+    *ret_absent = false;
+    if (choice->end > start && !heed_branches(get, choice, err))
+        return false;
+    *ret_absent = !choice->cut && own_goes_further(get, choice);
+    return *ret_absent || choice->cut || choice->end == start + get->archive.segment_size ||
+           get_hole(get, choice->end, ret_placed, err);
 }
 
 static void tell_fault(const Get *get, const Choice *choice)
@@ -236,6 +280,7 @@ bool get_partial(Get *get, GetPartial mode, bool *ret_found, bool *ret_placed, E
     Lsn start = segment_start(get->segno, get->archive.segment_size);
     Choice choice;
     bool wait = false;
+    bool absent = false;
     *ret_placed = false;
     if (!exists(get, ret_found, err))
         return false;
@@ -250,11 +295,11 @@ bool get_partial(Get *get, GetPartial mode, bool *ret_found, bool *ret_placed, E
     if (!choose(get, &choice, err))
         return false;
     *ret_found = choice.any;
-    if (!choice.any || choice.end == start)
+    if (!choice.any)
         return true;
-    if (mode == GET_PARTIAL_AUTO && !heed_branches(get, &choice, err))
+    if (mode == GET_PARTIAL_AUTO && !heed_rules(get, &choice, &absent, ret_placed, err))
         return false;
-    if (choice.end == start)
+    if (absent || *ret_placed || choice.end == start)
         return true;
     if (!place(get, &choice, ret_placed, err))
         return false;

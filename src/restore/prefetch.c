@@ -15,9 +15,13 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define WAIT_MS 1         /* between two looks at what is being made */
-#define STALLED_MS 1000   /* it does not grow any more */
-#define LIFE_EVERY 64     /* looks: whether it lives, by its lock */
+#define WAIT_MS 1       /* between two looks at what is being made */
+#define STALLED_MS 1000 /* it does not grow any more */
+#define LIFE_EVERY 64   /* looks: whether it lives, by its lock */
+/* Where the server is that, a helper becomes its child, and the server takes the death of a child
+ * it does not know for a crash and starts recovery anew (CleanupBackend, postmaster.c, PostgreSQL
+ * 15). */
+#define FIRST_PROCESS 1
 #define RELEASE_MS 5000   /* for a helper to end */
 #define RELEASE_LOOK_MS 5 /* between two tries */
 
@@ -41,7 +45,8 @@ void prefetch_begin(Get *get)
         return;
     server = prefetch_server_look(&get->target, &pid);
     if (server == PREFETCH_SERVER_DOWN ||
-        (server == PREFETCH_SERVER_UNKNOWN && bytes == GET_PREFETCH_AUTO) ||
+        (bytes == GET_PREFETCH_AUTO &&
+         (server == PREFETCH_SERVER_UNKNOWN || pid == FIRST_PROCESS)) ||
         !prefetch_token(&get->archive, &prefetch->token))
         return;
     prefetch->on = true;
@@ -162,18 +167,16 @@ void prefetch_end(Get *get, bool placed)
 bool prefetch_release(Get *get)
 {
     uint64_t since = clock_monotonic_ms();
-    bool locked;
     if (!get->prefetch.on || get->prefetch.helper == PREFETCH_HELPER_NONE)
         return false;
     for (;;) {
-        locked = dirlock_try_directory(&get->target.dir);
-        if (locked || clock_monotonic_ms() - since >= RELEASE_MS)
+        if (dirlock_try_directory(&get->target.dir) || clock_monotonic_ms() - since >= RELEASE_MS)
             break;
         (void)tell(get, PREFETCH_RELEASE); /* each time: another request may write over it */
         (void)poll(NULL, 0, RELEASE_LOOK_MS);
     }
-    if (locked)
-        prefetch_sweep(&get->target.dir);
+    /* One that does not answer, being stopped, is not asked: what it misses it makes no use of. */
+    prefetch_sweep(&get->target.dir);
     get->prefetch.on = false;
     return true;
 }

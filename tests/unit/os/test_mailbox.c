@@ -116,10 +116,24 @@ static void without_a_watch_it_can_be_read_all_the_same(void **state)
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* Left by another user: it can be removed, not written to. */
+static void what_lies_in_its_place_is_replaced(void **state)
+{
+    char outside[SCRATCH_PATH_SIZE];
+    (void)state;
+    (void)snprintf(outside, sizeof(outside), "%s/box", path);
+    assert_int_equal(symlink("elsewhere", outside), 0); /* nobody opens this, root neither */
+    assert_true(mailbox_open(&dir, "box", &box));
+    assert_true(mailbox_send(&dir, "box", "one", 3));
+    assert_true(mailbox_read(&box, text, 3));
+    mailbox_close(&box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(the_newest_message_arrives_once),
+        CASE(what_lies_in_its_place_is_replaced),
         CASE(a_message_of_another_length_is_none),
         CASE(what_is_not_whole_is_none),
         CASE(without_a_watch_it_can_be_read_all_the_same),

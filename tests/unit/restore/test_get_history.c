@@ -47,6 +47,21 @@ static void wal_of_the_timeline_makes_the_lack_trouble(void **state)
     expect_absent(ASKED);
 }
 
+/* recovery_target_timeline = '3': the server has read that history, and copies those between. */
+static void a_server_that_knows_a_newer_timeline_can_do_without(void **state)
+{
+    (void)state;
+    put_older();
+    put_wal("000000030000000000000005");
+    scratch_write(fixture.path, "data/pg_wal/00000002.history.zst", "x", 1);
+    server.request.name = ASKED;
+    bool placed;
+    assert_false(get_file(&server.request, &placed, &fixture.error));
+    scratch_write(fixture.path, "data/pg_wal/00000003.history", "x", 1);
+    assert_true(get_file(&server.request, &placed, &fixture.error));
+    assert_false(placed);
+}
+
 static void the_lowest_timeline_is_named(void **state)
 {
     (void)state;
@@ -103,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(what_the_archive_knows_nothing_of_is_not_there),
         CASE(wal_of_the_timeline_makes_the_lack_trouble),
+        CASE(a_server_that_knows_a_newer_timeline_can_do_without),
         CASE(the_lowest_timeline_is_named),
         CASE(an_archive_that_begins_with_the_timeline_may_lack_it),
         CASE(the_history_of_a_base_backup_may_be_missing),

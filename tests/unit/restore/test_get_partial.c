@@ -234,6 +234,57 @@ static void one_that_becomes_complete_meanwhile_is_given_complete(void **state)
     expect_placed(wanted(SEGNO), fixture_wal(FIXTURE_START), SEGMENT);
 }
 
+static void put_own(SegNo content, size_t length)
+{
+    char own[SCRATCH_PATH_SIZE];
+    (void)snprintf(own, sizeof(own), "data/pg_wal/%s", wanted(SEGNO));
+    scratch_write(fixture.path, own, filled(content, length), SEGMENT);
+}
+
+static void expect_given(bool given)
+{
+    char path[SCRATCH_PATH_SIZE + 64];
+    bool placed;
+    server.request.name = wanted(SEGNO);
+    assert_true(get_file(&server.request, &placed, &fixture.error));
+    assert_true(placed == given);
+    (void)snprintf(path, sizeof(path), "%s/%s", fixture.path, TARGET);
+    assert_int_equal(unlink(path), given ? 0 : -1);
+}
+
+/* The server would put what it is given in place of its own, and lose what lies behind. */
+static void the_servers_own_segment_is_left_to_it_when_it_goes_further(void **state)
+{
+    (void)state;
+    fixture_archive(SEGNO, WAL_RAW, true, filled(SEGNO, 100000), SEGMENT);
+    put_own(SEGNO, 200000);
+    expect_given(false);
+    scratch_write(fixture.path, "data/standby.signal", "", 0);
+    expect_given(false);
+    put_own(SEGNO, whole(100000));
+    expect_given(true);
+    put_own(SEGNO, 50000);
+    expect_given(true);
+    put_own(SEGNO + 1, 200000); /* recycled */
+    expect_given(true);
+    put_own(SEGNO, 200000);
+    server.request.partial = GET_PARTIAL_ALWAYS;
+    expect_given(true);
+}
+
+/* Its own goes on along a dead branch. */
+static void a_servers_own_dead_branch_is_not_preferred(void **state)
+{
+    char history[64];
+    (void)state;
+    fixture_archive(SEGNO, WAL_RAW, true, filled(SEGNO, 100000), SEGMENT);
+    put_own(SEGNO, 200000);
+    (void)snprintf(history, sizeof(history), "1\t0/%X\tby a test\n",
+                   (unsigned)(FIXTURE_START + whole(150000)));
+    scratch_write(fixture.path, "00000002.history", history, strlen(history));
+    expect_given(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +301,8 @@ int main(void)
         CASE(never_means_never_and_always_means_always),
         CASE(a_receiver_that_runs_is_waited_for_first),
         CASE(one_that_becomes_complete_meanwhile_is_given_complete),
+        CASE(the_servers_own_segment_is_left_to_it_when_it_goes_further),
+        CASE(a_servers_own_dead_branch_is_not_preferred),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,6 +76,21 @@ static void none_is_started_where_nothing_follows(void **state)
     assert_true(nothing_left());
 }
 
+/* A helper would be the server's child there. */
+static void none_is_started_beside_a_server_that_is_the_first_process(void **state)
+{
+    (void)state;
+    put_all(WAL_LZ4);
+    put_server(1, "data/recovery.signal");
+    server.request.prefetch = GET_PREFETCH_AUTO;
+    assert_false(ask(SEGNO));
+    assert_true(nobody_serves());
+    server.request.prefetch = 4 * SEGMENT; /* who asks for it gets it */
+    assert_false(ask(SEGNO));
+    assert_false(nobody_serves());
+    kill_helper();
+}
+
 static void one_that_was_killed_is_replaced(void **state)
 {
     (void)state;
@@ -181,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_first_request_starts_one_that_makes_the_next_ready),
         CASE(none_is_started_where_nothing_follows),
+        CASE(none_is_started_beside_a_server_that_is_the_first_process),
         CASE(one_that_was_killed_is_replaced),
         CASE(a_request_for_what_is_missing_clears_up),
         CASE(a_full_disk_is_cleared_of_leftovers_first),
