@@ -114,12 +114,10 @@ static void without_a_watch_it_can_be_read_all_the_same(void **state)
     mailbox_close(&box);
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 /* Left by another user: it can be removed, not written to. */
 static void what_lies_in_its_place_is_replaced(void **state)
 {
-    char outside[SCRATCH_PATH_SIZE];
+    char outside[SCRATCH_PATH_SIZE + 8];
     (void)state;
     (void)snprintf(outside, sizeof(outside), "%s/box", path);
     assert_int_equal(symlink("elsewhere", outside), 0); /* nobody opens this, root neither */
@@ -128,6 +126,8 @@ static void what_lies_in_its_place_is_replaced(void **state)
     assert_true(mailbox_read(&box, text, 3));
     mailbox_close(&box);
 }
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
