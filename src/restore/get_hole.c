@@ -175,8 +175,10 @@ static bool tell(const Hole *hole)
     const Get *get = hole->get;
     char text[LSN_TEXT_SIZE];
     bool open = hole->end > segment_start(get->segno, get->archive.segment_size);
-    error_set(hole->err, ERROR_ARCHIVE, "segment \"%s\" is %s in \"%s\"", get->request->name,
-              open ? "only there in part" : "missing", get->archive.dir.path);
+    error_set(hole->err, ERROR_ARCHIVE,
+              open ? "segment \"%s\" is only in part in \"%s\""
+                   : "segment \"%s\" is missing in \"%s\"",
+              get->request->name, get->archive.dir.path);
     error_detail(hole->err,
                  "The archive has WAL before it, \"%s\", and behind it, \"%s\"; recovery would end "
                  "at %s, as if there were no more.",

@@ -97,7 +97,7 @@ static void an_open_segment_that_wal_follows_is_a_hole(void **state)
     (void)state;
     put(LATER, WAL_RAW);
     fixture_archive(HOLE, WAL_RAW, true, fixture_wal((Lsn)HOLE * SEGMENT), 100000);
-    expect_error(wanted(HOLE), ERROR_ARCHIVE, "is only there in part in \"");
+    expect_error(wanted(HOLE), ERROR_ARCHIVE, "is only in part in \"");
     assert_non_null(strstr(fixture.error.detail, fixture_name(HOLE, WAL_RAW, true)));
     assert_non_null(strstr(fixture.error.detail, wanted(LATER)));
     server.request.pass_gaps = true;
