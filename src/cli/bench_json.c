@@ -4,6 +4,7 @@
  * that jansson could not make is NULL and fails the object it belongs to.
  */
 #include "bench_report.h"
+#include "json_text.h"
 
 #include "walrx/codec/codec.h"
 
@@ -13,20 +14,9 @@
 #define NS_PER_SECOND 1e9
 #define FORMAT_VERSION 1
 
-static json_t *whole(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
 static json_t *seconds(uint64_t ns)
 {
     return json_real((double)ns / NS_PER_SECOND);
-}
-
-static json_t *position(Lsn lsn)
-{
-    char text[LSN_TEXT_SIZE];
-    return json_string(lsn_format(lsn, text));
 }
 
 /* null where nothing was recorded. */
@@ -35,12 +25,13 @@ static json_t *distribution(const Histogram *histogram)
     if (histogram_count(histogram) == 0)
         return json_null();
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count", whole(histogram_count(histogram)),
-        "min", whole(histogram_min(histogram)), "mean", whole(histogram_mean(histogram)), "p50",
-        whole(histogram_percentile(histogram, 500)), "p90",
-        whole(histogram_percentile(histogram, 900)), "p99",
-        whole(histogram_percentile(histogram, 990)), "p99_9",
-        whole(histogram_percentile(histogram, 999)), "max", whole(histogram_max(histogram)));
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count", json_whole(histogram_count(histogram)),
+        "min", json_whole(histogram_min(histogram)), "mean", json_whole(histogram_mean(histogram)),
+        "p50", json_whole(histogram_percentile(histogram, 500)), "p90",
+        json_whole(histogram_percentile(histogram, 900)), "p99",
+        json_whole(histogram_percentile(histogram, 990)), "p99_9",
+        json_whole(histogram_percentile(histogram, 999)), "max",
+        json_whole(histogram_max(histogram)));
 }
 
 static json_t *server_of(const BenchResult *result)
@@ -56,7 +47,7 @@ static json_t *settings_of(const Options *options)
     return json_pack("{s:s, s:s?, s:b, s:s, s:o}", "sink", options->sink, "directory",
                      options->directory, "synchronous", options->synchronous, "compress",
                      compress_spec_format(options->compress, compress), "memory_bytes",
-                     whole(options->memory));
+                     json_whole(options->memory));
 }
 
 static json_t *windows_of(const BenchWindow *windows, size_t count)
@@ -65,7 +56,7 @@ static json_t *windows_of(const BenchWindow *windows, size_t count)
     for (size_t i = 0; array != NULL && i < count; i++) {
         json_t *window = json_pack(
             "{s:f, s:f, s:o}", "begin_seconds", (double)windows[i].begin_ms / 1000, "end_seconds",
-            (double)windows[i].end_ms / 1000, "bytes", whole(windows[i].bytes));
+            (double)windows[i].end_ms / 1000, "bytes", json_whole(windows[i].bytes));
         if (json_array_append_new(array, window) != 0) {
             json_decref(array);
             return NULL;
@@ -93,7 +84,7 @@ static json_t *latencies_of(const BenchResult *result)
         "{s:o, s:o, s:o, s:o, s:o}", "receive_to_write_ns", distribution(&result->write_ns),
         "receive_to_flush_ns", distribution(&result->flush_ns), "flush_to_report_ns",
         distribution(&result->report_ns), "age_on_arrival_ns", distribution(&result->age_ns),
-        "ages_below_zero", whole(result->ages_from_the_future));
+        "ages_below_zero", json_whole(result->ages_from_the_future));
 }
 
 static json_t *cpu_of(const BenchResult *result)
@@ -121,20 +112,22 @@ static json_t *walsender_of(const BenchResult *result)
     uint64_t count = bench_sample_count(result);
     if (count == 0)
         return json_pack("{s:i, s:s}", "samples", 0, "problem", result->samples_problem);
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o}", "samples", whole(count), "running",
-        whole(samples[BENCH_SENDER_RUNNING]), "reading_wal", whole(samples[BENCH_SENDER_READING]),
-        "waiting_for_socket", whole(samples[BENCH_SENDER_SENDING]), "waiting_for_wal",
-        whole(samples[BENCH_SENDER_IDLE]), "other", whole(samples[BENCH_SENDER_OTHER]));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "samples", json_whole(count), "running",
+                     json_whole(samples[BENCH_SENDER_RUNNING]), "reading_wal",
+                     json_whole(samples[BENCH_SENDER_READING]), "waiting_for_socket",
+                     json_whole(samples[BENCH_SENDER_SENDING]), "waiting_for_wal",
+                     json_whole(samples[BENCH_SENDER_IDLE]), "other",
+                     json_whole(samples[BENCH_SENDER_OTHER]));
 }
 
 static json_t *packed_of(const BenchResult *result)
 {
     if (result->packed_segments == 0)
         return json_null();
-    return json_pack("{s:o, s:o, s:o}", "segments", whole(result->packed_segments),
-                     "uncompressed_bytes", whole(result->packed_segments * result->segment_size),
-                     "bytes", whole(result->packed_bytes));
+    return json_pack("{s:o, s:o, s:o}", "segments", json_whole(result->packed_segments),
+                     "uncompressed_bytes",
+                     json_whole(result->packed_segments * result->segment_size), "bytes",
+                     json_whole(result->packed_bytes));
 }
 
 static json_t *object_of(const Options *options, const BenchResult *result, const Error *error)
@@ -144,12 +137,12 @@ static json_t *object_of(const Options *options, const BenchResult *result, cons
         "s:o, s:o, s:o, s:b, s:s}",
         "format_version", FORMAT_VERSION, "server", server_of(result), "settings",
         settings_of(options), "timeline", (json_int_t)result->timeline, "from_lsn",
-        position(result->from), "to_lsn", position(result->to), "interrupted", result->interrupted,
+        json_lsn(result->from), "to_lsn", json_lsn(result->to), "interrupted", result->interrupted,
         "error", error != NULL ? error->message : NULL, "seconds",
         seconds(result->stream_ns + result->finish_ns), "receive_seconds",
         seconds(result->stream_ns), "finish_seconds", seconds(result->finish_ns), "bytes",
-        whole(result->bytes), "messages", whole(result->messages), "generated_bytes",
-        whole(result->server_end_last - result->server_end_first), "throughput",
+        json_whole(result->bytes), "messages", json_whole(result->messages), "generated_bytes",
+        json_whole(result->server_end_last - result->server_end_first), "throughput",
         throughput_of(result), "message_bytes", distribution(&result->message_bytes), "latency",
         latencies_of(result), "cpu", cpu_of(result), "stream_thread", thread_of(result),
         "walsender", walsender_of(result), "flush_reported", result->flush_reported, "limit",

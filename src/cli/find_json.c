@@ -4,40 +4,19 @@
  * that jansson could not make is NULL and fails the object it belongs to.
  */
 #include "find_report.h"
+#include "json_text.h"
 
 #include "walrx/os/clock.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FORMAT_VERSION 1
 
-static json_t *whole(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-/* Whatever the bytes: jansson refuses what is not UTF-8. */
-static json_t *text_of(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value != NULL)
-        return value;
-    char *clean = strdup(text);
-    if (clean == NULL)
-        return NULL;
-    for (char *c = clean; *c != '\0'; c++)
-        *c = (unsigned char)*c < 0x80 ? *c : '?';
-    value = json_string(clean);
-    free(clean);
-    return value;
-}
-
 static json_t *text_or_null(const char *text)
 {
-    return text != NULL && text[0] != '\0' ? text_of(text) : json_null();
+    return text != NULL && text[0] != '\0' ? json_text(text) : json_null();
 }
 
 static json_t *position(Lsn lsn)
@@ -66,8 +45,8 @@ static json_t *place_of(const FindReport *report, const FindPlace *place)
                      (json_int_t)place->timeline, "segment", find_segment_name(report, place, name),
                      "open", place->partial, "time",
                      is_end || is_point ? time_of(event->time) : json_null(), "xid",
-                     is_end ? whole(event->xid) : json_null(), "prepared", event->prepared, "name",
-                     is_point ? text_of(event->name) : json_null());
+                     is_end ? json_whole(event->xid) : json_null(), "prepared", event->prepared,
+                     "name", is_point ? json_text(event->name) : json_null());
 }
 
 static json_t *places_of(const FindReport *report, const FindPlace *places, size_t count)
@@ -93,11 +72,11 @@ static json_t *target_of(const FindTarget *target)
     if (target->kind == FIND_TIME)
         value = time_of(target->time);
     else if (target->kind == FIND_POINT)
-        value = text_of(target->name);
+        value = json_text(target->name);
     else if (target->kind == FIND_LSN)
         value = position(target->lsn);
     else if (target->kind == FIND_XID)
-        value = whole(target->xid);
+        value = json_whole(target->xid);
     return json_pack("{s:s, s:o, s:b, s:o}", "kind", kinds[target->kind], "value", value,
                      "exclusive", target->exclusive, "from_lsn", position(target->from));
 }
@@ -122,7 +101,7 @@ static json_t *reason_of(const FindResult *result)
 {
     if (result->outcome == FIND_REACHED)
         return json_null();
-    return json_pack("{s:o, s:o, s:o}", "message", text_of(result->reason.message), "detail",
+    return json_pack("{s:o, s:o, s:o}", "message", json_text(result->reason.message), "detail",
                      text_or_null(result->reason.detail), "hint",
                      text_or_null(result->reason.hint));
 }
@@ -135,8 +114,8 @@ static json_t *settings_of(const FindReport *report)
     json_t *value = NULL;
     if (lines != NULL && find_lines(report, lines, FIND_LINES_SIZE))
         value = json_pack("{s:s, s:b, s:o, s:o}", "file", find_config_file(report->result),
-                          "recovery_signal", report->result->major >= 12, "lines", text_of(lines),
-                          "restore_command", text_of(report->restore_command));
+                          "recovery_signal", report->result->major >= 12, "lines", json_text(lines),
+                          "restore_command", json_text(report->restore_command));
     free(lines);
     return value;
 }
@@ -162,7 +141,7 @@ bool find_print_json(FILE *out, const FindReport *report, Error *err)
     json_t *object = json_pack(
         "{s:i, s:o, s:o, s:s, s:o, s:I, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
         "s:o}",
-        "format_version", FORMAT_VERSION, "directory", text_of(report->directory), "target",
+        "format_version", FORMAT_VERSION, "directory", json_text(report->directory), "target",
         target_of(report->target), "outcome", outcomes[result->outcome], "reason",
         reason_of(result), "timeline", (json_int_t)result->timeline, "server_major",
         result->major != 0 ? json_integer(result->major) : json_null(), "stops",
@@ -174,7 +153,7 @@ bool find_print_json(FILE *out, const FindReport *report, Error *err)
         places_of(report, result->before, report->target->before > 0 ? result->before_count : 0),
         "after",
         places_of(report, result->after, report->target->after > 0 ? result->after_count : 0),
-        "same_name_further_on", whole(result->same_name), "wal_needed", needed_of(report),
+        "same_name_further_on", json_whole(result->same_name), "wal_needed", needed_of(report),
         "other_branch", other_of(report), "settings", settings_of(report));
     if (object == NULL)
         return error_set(err, ERROR_MEMORY, "could not build the JSON of the result");

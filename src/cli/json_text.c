@@ -24,6 +24,17 @@ json_t *json_text(const char *text)
     return value;
 }
 
+json_t *json_whole(uint64_t value)
+{
+    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+json_t *json_lsn(Lsn lsn)
+{
+    char text[LSN_TEXT_SIZE];
+    return json_string(lsn_format(lsn, text));
+}
+
 bool json_print(FILE *out, json_t *object, Error *err)
 {
     if (object == NULL)

@@ -3,6 +3,7 @@
  * The result of `walrx list` as one JSON object, whose keys walrx-list(1) describes. A reference
  * that jansson could not make is NULL and fails the object it belongs to.
  */
+#include "json_text.h"
 #include "list_report.h"
 
 #include "walrx/os/clock.h"
@@ -11,31 +12,6 @@
 #include <jansson.h>
 
 #define FORMAT_VERSION 1
-
-static json_t *whole(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-/* Whatever the bytes: jansson refuses what is not UTF-8. */
-static json_t *text_of(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value != NULL)
-        return value;
-    char clean[ERROR_MESSAGE_SIZE];
-    size_t i = 0;
-    for (; text[i] != '\0' && i + 1 < sizeof(clean); i++)
-        clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-    clean[i] = '\0';
-    return json_string(clean);
-}
-
-static json_t *position(Lsn lsn)
-{
-    char text[LSN_TEXT_SIZE];
-    return json_string(lsn_format(lsn, text));
-}
 
 static json_t *segment(const Listing *listing, Timeline timeline, SegNo segno)
 {
@@ -52,8 +28,8 @@ static json_t *ratio_of(uint64_t wal_bytes, uint64_t disk_bytes)
 
 static json_t *files_of(const ListingFiles *files)
 {
-    return json_pack("{s:o, s:o}", "files", whole(files->files), "disk_bytes",
-                     whole(files->disk_bytes));
+    return json_pack("{s:o, s:o}", "files", json_whole(files->files), "disk_bytes",
+                     json_whole(files->disk_bytes));
 }
 
 /* Adds to an array; NULL, with the array gone, when either could not be made. */
@@ -72,9 +48,9 @@ static json_t *forms_of(const Listing *listing)
     for (int i = 0; forms != NULL && i < WAL_COMPRESSION_COUNT; i++) {
         const ListingFiles *form = &listing->forms[i];
         uint64_t wal = list_wal_bytes(listing, form->files);
-        json_t *item = json_pack("{s:o, s:o, s:o, s:o}", "files", whole(form->files), "wal_bytes",
-                                 whole(wal), "disk_bytes", whole(form->disk_bytes), "ratio",
-                                 ratio_of(wal, form->disk_bytes));
+        json_t *item = json_pack(
+            "{s:o, s:o, s:o, s:o}", "files", json_whole(form->files), "wal_bytes", json_whole(wal),
+            "disk_bytes", json_whole(form->disk_bytes), "ratio", ratio_of(wal, form->disk_bytes));
         if (json_object_set_new(forms, list_form_name((WalCompression)i), item) != 0) {
             json_decref(forms);
             return NULL;
@@ -93,10 +69,10 @@ static json_t *ranges_of(const Listing *listing, const ListingTimeline *timeline
                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "first_segment",
                                  segment(listing, timeline->timeline, range->first), "last_segment",
                                  segment(listing, timeline->timeline, range->last), "begin_lsn",
-                                 position(segment_start(range->first, size)), "end_lsn",
-                                 position(segment_start(range->last + 1, size)), "segments",
-                                 whole(range->last - range->first + 1), "disk_bytes",
-                                 whole(range->disk_bytes)));
+                                 json_lsn(segment_start(range->first, size)), "end_lsn",
+                                 json_lsn(segment_start(range->last + 1, size)), "segments",
+                                 json_whole(range->last - range->first + 1), "disk_bytes",
+                                 json_whole(range->disk_bytes)));
     }
     return array;
 }
@@ -111,10 +87,10 @@ static json_t *open_of(const Listing *listing, const ListingTimeline *timeline)
     return json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "file",
                      wal_segment_name(timeline->timeline, open->segno, listing->segment_size,
                                       open->form, true, name),
-                     "begin_lsn", position(segment_start(open->segno, listing->segment_size)),
-                     "disk_bytes", whole(open->disk_bytes), "examined", open->examined,
-                     "proven_begin_lsn", proven ? position(open->proven_begin) : json_null(),
-                     "proven_end_lsn", proven ? position(open->proven_end) : json_null());
+                     "begin_lsn", json_lsn(segment_start(open->segno, listing->segment_size)),
+                     "disk_bytes", json_whole(open->disk_bytes), "examined", open->examined,
+                     "proven_begin_lsn", proven ? json_lsn(open->proven_begin) : json_null(),
+                     "proven_end_lsn", proven ? json_lsn(open->proven_end) : json_null());
 }
 
 static json_t *timelines_of(const Listing *listing)
@@ -130,7 +106,7 @@ static json_t *timelines_of(const Listing *listing)
             array, json_pack("{s:I, s:s, s:b, s:o, s:o, s:o, s:o}", "timeline",
                              (json_int_t)timeline->timeline, "branch", branches[timeline->branch],
                              "history_file", timeline->has_history, "left_at_lsn",
-                             left ? position(timeline->left_at) : json_null(), "next_timeline",
+                             left ? json_lsn(timeline->left_at) : json_null(), "next_timeline",
                              left ? json_integer(timeline->next) : json_null(), "ranges",
                              ranges_of(listing, timeline), "open", open_of(listing, timeline)));
     }
@@ -150,11 +126,11 @@ static json_t *gaps_of(const Listing *listing)
             array,
             json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s}", "timeline",
                       (json_int_t)gap->timeline, "behind_timeline", (json_int_t)gap->behind,
-                      "begin_lsn", position(gap->begin), "end_lsn", position(gap->end),
+                      "begin_lsn", json_lsn(gap->begin), "end_lsn", json_lsn(gap->end),
                       "begin_segment",
                       segment(listing, gap->timeline, segment_of(gap->begin, size)), "end_segment",
                       segment(listing, gap->behind, segment_of(gap->end, size)), "segments",
-                      whole((gap->end - gap->begin) / size), "state", states[gap->state]));
+                      json_whole((gap->end - gap->begin) / size), "state", states[gap->state]));
     }
     return array;
 }
@@ -164,9 +140,9 @@ static json_t *commit_of(const ListingCommit *commit)
     char time[CLOCK_TEXT_SIZE];
     return json_pack("{s:o, s:o, s:o, s:o}", "time",
                      commit->found ? json_string(clock_pg_text(commit->time, time)) : json_null(),
-                     "lsn", commit->found ? position(commit->lsn) : json_null(), "timeline",
+                     "lsn", commit->found ? json_lsn(commit->lsn) : json_null(), "timeline",
                      commit->found ? json_integer(commit->timeline) : json_null(),
-                     "searched_segments", whole(commit->searched));
+                     "searched_segments", json_whole(commit->searched));
 }
 
 /* null where there is no WAL. */
@@ -175,7 +151,7 @@ static json_t *window_of(const Listing *listing)
     if (listing->unbroken_timeline == 0)
         return json_null();
     return json_pack(
-        "{s:o, s:I, s:o, s:o, s:o}", "unbroken_begin_lsn", position(listing->unbroken_begin),
+        "{s:o, s:I, s:o, s:o, s:o}", "unbroken_begin_lsn", json_lsn(listing->unbroken_begin),
         "unbroken_timeline", (json_int_t)listing->unbroken_timeline, "oldest_commit",
         commit_of(&listing->oldest), "oldest_unbroken_commit", commit_of(&listing->oldest_unbroken),
         "newest_commit", commit_of(&listing->newest));
@@ -184,9 +160,9 @@ static json_t *window_of(const Listing *listing)
 static json_t *wal_of(const Listing *listing)
 {
     uint64_t wal = list_wal_bytes(listing, listing->segments);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "segments", whole(listing->segments), "wal_bytes",
-                     whole(wal), "disk_bytes", whole(listing->disk_bytes), "ratio",
-                     ratio_of(wal, listing->disk_bytes), "forms", forms_of(listing));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "segments", json_whole(listing->segments),
+                     "wal_bytes", json_whole(wal), "disk_bytes", json_whole(listing->disk_bytes),
+                     "ratio", ratio_of(wal, listing->disk_bytes), "forms", forms_of(listing));
 }
 
 static json_t *other_of(const Listing *listing)
@@ -207,15 +183,15 @@ bool list_print_json(FILE *out, const char *directory, const Listing *listing, E
     (void)snprintf(identifier, sizeof(identifier), "%" PRIu64, listing->system_identifier);
     json_t *object = json_pack(
         "{s:i, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format_version",
-        FORMAT_VERSION, "directory", text_of(directory), "system_identifier",
+        FORMAT_VERSION, "directory", json_text(directory), "system_identifier",
         listing->known ? identifier : NULL, "identity_from",
         !listing->known   ? NULL
         : listing->loaded ? "walrx"
                           : "wal",
-        "segment_size_bytes", listing->known ? whole(listing->segment_size) : json_null(), "wal",
-        wal_of(listing), "window", window_of(listing), "timelines", timelines_of(listing), "gaps",
-        gaps_of(listing), "files", other_of(listing), "warning",
-        unreadable->class != ERROR_NONE ? text_of(unreadable->message) : json_null());
+        "segment_size_bytes", listing->known ? json_whole(listing->segment_size) : json_null(),
+        "wal", wal_of(listing), "window", window_of(listing), "timelines", timelines_of(listing),
+        "gaps", gaps_of(listing), "files", other_of(listing), "warning",
+        unreadable->class != ERROR_NONE ? json_text(unreadable->message) : json_null());
     if (object == NULL)
         return error_set(err, ERROR_MEMORY, "could not build the JSON of the listing");
     (void)json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));

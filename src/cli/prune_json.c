@@ -12,17 +12,6 @@
 
 #define FORMAT_VERSION 1
 
-static json_t *whole(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-static json_t *position(Lsn lsn)
-{
-    char text[LSN_TEXT_SIZE];
-    return json_string(lsn_format(lsn, text));
-}
-
 static json_t *segment(const PruneReport *report, Timeline timeline, SegNo segno)
 {
     char name[WAL_FILE_NAME_SIZE];
@@ -35,10 +24,11 @@ static json_t *ranges_of(const PruneReport *report)
     json_t *ranges = json_array();
     for (size_t i = 0; ranges != NULL && i < report->plan->range_count; i++) {
         const PruneRange *range = &report->plan->ranges[i];
-        json_t *item = json_pack("{s:o, s:o, s:o, s:o, s:o}", "timeline", whole(range->timeline),
-                                 "first", segment(report, range->timeline, range->first), "last",
-                                 segment(report, range->timeline, range->last), "files",
-                                 whole(range->files), "disk_bytes", whole(range->disk_bytes));
+        json_t *item =
+            json_pack("{s:o, s:o, s:o, s:o, s:o}", "timeline", json_whole(range->timeline), "first",
+                      segment(report, range->timeline, range->first), "last",
+                      segment(report, range->timeline, range->last), "files",
+                      json_whole(range->files), "disk_bytes", json_whole(range->disk_bytes));
         if (json_array_append_new(ranges, item) != 0) {
             json_decref(ranges);
             return NULL;
@@ -51,7 +41,7 @@ static json_t *wish_of(const PruneReport *report, bool given, SegNo segno)
 {
     if (!given || segno == UINT64_MAX)
         return json_null();
-    return position(segment_start(segno, report->archive->segment_size));
+    return json_lsn(segment_start(segno, report->archive->segment_size));
 }
 
 static json_t *backup_of(const PrunePlan *plan, size_t index)
@@ -72,7 +62,7 @@ static json_t *horizon_of(const PruneReport *report)
     const PruneWish *wish = report->wish;
     size_t holder = horizon->held_by == PRUNE_CAUSE_BACKUP ? horizon->holder : SIZE_MAX;
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "lsn",
-                     position(segment_start(horizon->segno, report->archive->segment_size)),
+                     json_lsn(segment_start(horizon->segno, report->archive->segment_size)),
                      "asked_by", prune_cause_word(horizon->asked), "held_by",
                      horizon->held_by == PRUNE_CAUSE_NONE
                          ? json_null()
@@ -89,13 +79,14 @@ bool prune_print_json(FILE *out, const PruneReport *report, Error *err)
 {
     const PrunePlan *plan = report->plan;
     const PruneDone *done = report->done;
-    json_t *result = json_pack(
-        "{s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format_version", FORMAT_VERSION,
-        "directory", json_text(report->directory), "dry_run", done == NULL, "horizon",
-        horizon_of(report), "ranges", ranges_of(report), "removed_files",
-        whole(done != NULL ? done->files : plan->count), "removed_bytes",
-        whole(done != NULL ? done->disk_bytes : plan->disk_bytes), "kept_files",
-        whole(plan->kept_files), "kept_bytes", whole(plan->kept_bytes), "registered_backups",
-        whole(plan->backups.count), "damaged_segments", whole(plan->unread));
+    json_t *result =
+        json_pack("{s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format_version",
+                  FORMAT_VERSION, "directory", json_text(report->directory), "dry_run",
+                  done == NULL, "horizon", horizon_of(report), "ranges", ranges_of(report),
+                  "removed_files", json_whole(done != NULL ? done->files : plan->count),
+                  "removed_bytes", json_whole(done != NULL ? done->disk_bytes : plan->disk_bytes),
+                  "kept_files", json_whole(plan->kept_files), "kept_bytes",
+                  json_whole(plan->kept_bytes), "registered_backups",
+                  json_whole(plan->backups.count), "damaged_segments", json_whole(plan->unread));
     return json_print(out, result, err);
 }

@@ -3,32 +3,18 @@
  * The result of `walrx stage` as one JSON object, whose keys walrx-stage(1) describes. A reference
  * that jansson could not make is NULL and fails the object it belongs to.
  */
+#include "json_text.h"
 #include "stage_report.h"
 
 #include "walrx/os/clock.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 
 #define FORMAT_VERSION 1
 
-/* Whatever the bytes: jansson refuses what is not UTF-8. */
-static json_t *text_of(const char *text)
-{
-    char clean[DIR_PATH_SIZE];
-    json_t *value = json_string(text);
-    size_t i = 0;
-    if (value != NULL)
-        return value;
-    for (; text[i] != '\0' && i + 1 < sizeof(clean); i++)
-        clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-    clean[i] = '\0';
-    return json_string(clean);
-}
-
 static json_t *text_or_null(const char *text)
 {
-    return text[0] != '\0' ? text_of(text) : json_null();
+    return text[0] != '\0' ? json_text(text) : json_null();
 }
 
 static json_t *position(Lsn lsn)
@@ -58,8 +44,8 @@ static json_t *place_of(const FindPlace *place)
 static json_t *backup_of(const Stage *stage)
 {
     const BackupLabel *backup = &stage->base.label;
-    return json_pack("{s:o, s:i, s:o, s:o, s:I, s:o}", "directory", text_of(stage->backup), "major",
-                     stage->base.major, "label", text_of(backup->label), "start",
+    return json_pack("{s:o, s:i, s:o, s:o, s:I, s:o}", "directory", json_text(stage->backup),
+                     "major", stage->base.major, "label", json_text(backup->label), "start",
                      position(backup->start), "timeline", (json_int_t)backup->timeline,
                      "consistent", position(stage->consistent));
 }
@@ -79,7 +65,7 @@ static json_t *tablespaces_of(const Stage *stage)
     for (size_t i = 0; array != NULL && i < stage->tablespace_count; i++) {
         const StageTablespace *space = &stage->tablespaces[i];
         json_t *item = json_pack("{s:s, s:o, s:o}", "oid", space->oid, "backup",
-                                 text_of(space->from), "directory", text_of(space->to));
+                                 json_text(space->from), "directory", json_text(space->to));
         if (item == NULL || json_array_append_new(array, item) != 0) {
             json_decref(array);
             return NULL;
@@ -90,7 +76,7 @@ static json_t *tablespaces_of(const Stage *stage)
 
 static json_t *copy_of(const Stage *stage)
 {
-    return json_pack("{s:o, s:I, s:s, s:i, s:o, s:o}", "directory", text_of(stage->into), "bytes",
+    return json_pack("{s:o, s:I, s:s, s:i, s:o, s:o}", "directory", json_text(stage->into), "bytes",
                      (json_int_t)stage->size.bytes, "user", stage->user.name, "port",
                      (int)stage->port, "bindir", text_or_null(stage->bindir), "tablespaces",
                      tablespaces_of(stage));
@@ -116,7 +102,7 @@ bool stage_print_json(FILE *out, const StageRequest *request, const Stage *stage
                       const StageReached *reached, Error *err)
 {
     json_t *object = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "format_version", FORMAT_VERSION,
-                               "archive", text_of(stage->archive), "backup", backup_of(stage),
+                               "archive", json_text(stage->archive), "backup", backup_of(stage),
                                "target", target_of(request, stage), "copy", copy_of(stage),
                                "reached", reached_of(reached));
     bool ok = object != NULL && json_dumpf(object, out, JSON_INDENT(2)) == 0;

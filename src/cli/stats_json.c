@@ -3,40 +3,15 @@
  * The result of `walrx stats` as one JSON object, whose keys walrx-stats(1) describes. A reference
  * that jansson could not make is NULL and fails the object it belongs to.
  */
+#include "json_text.h"
 #include "stats_report.h"
 
 #include "walrx/os/clock.h"
 #include "walrx/proto/rmgr.h"
 
 #include <jansson.h>
-#include <limits.h>
 
 #define FORMAT_VERSION 1
-
-static json_t *whole(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-/* Whatever the bytes: jansson refuses what is not UTF-8. */
-static json_t *text_of(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value != NULL)
-        return value;
-    char clean[PATH_MAX];
-    size_t i = 0;
-    for (; text[i] != '\0' && i + 1 < sizeof(clean); i++)
-        clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-    clean[i] = '\0';
-    return json_string(clean);
-}
-
-static json_t *position(Lsn lsn)
-{
-    char text[LSN_TEXT_SIZE];
-    return json_string(lsn_format(lsn, text));
-}
 
 static json_t *commit_of(const IndexEnd *commit)
 {
@@ -44,7 +19,7 @@ static json_t *commit_of(const IndexEnd *commit)
     if (commit->lsn == LSN_INVALID)
         return json_null();
     return json_pack("{s:s, s:o}", "time", clock_pg_text(commit->time, text), "lsn",
-                     position(commit->lsn));
+                     json_lsn(commit->lsn));
 }
 
 static json_t *range_of(uint32_t segment_size, const Stats *stats)
@@ -56,29 +31,29 @@ static json_t *range_of(uint32_t segment_size, const Stats *stats)
         wal_segment_name(stats->first_timeline, stats->first, segment_size, WAL_RAW, false, first),
         "last_segment",
         wal_segment_name(stats->last_timeline, stats->last, segment_size, WAL_RAW, false, last),
-        "last_is_open", stats->last_open, "begin_lsn", position(stats->begin), "end_lsn",
-        position(stats->end), "segments", whole(stats->segments), "segments_missing",
-        whole(stats->missing), "segments_from_index", whole(stats->use.from_index), "heads_unknown",
-        whole(stats->heads_unknown));
+        "last_is_open", stats->last_open, "begin_lsn", json_lsn(stats->begin), "end_lsn",
+        json_lsn(stats->end), "segments", json_whole(stats->segments), "segments_missing",
+        json_whole(stats->missing), "segments_from_index", json_whole(stats->use.from_index),
+        "heads_unknown", json_whole(stats->heads_unknown));
 }
 
 static json_t *transactions_of(const Stats *stats)
 {
     double seconds = stats_seconds(stats);
     double bytes = (double)(stats->last_commit.lsn - stats->first_commit.lsn);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "commits", whole(stats->commits),
-                     "aborts", whole(stats->aborts), "restore_points", whole(stats->points),
-                     "first_commit", commit_of(&stats->first_commit), "last_commit",
-                     commit_of(&stats->last_commit), "wal_bytes_per_second",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "commits", json_whole(stats->commits),
+                     "aborts", json_whole(stats->aborts), "restore_points",
+                     json_whole(stats->points), "first_commit", commit_of(&stats->first_commit),
+                     "last_commit", commit_of(&stats->last_commit), "wal_bytes_per_second",
                      seconds > 0 ? json_real(bytes / seconds) : json_null(), "commits_per_second",
                      seconds > 0 ? json_real((double)(stats->commits - 1) / seconds) : json_null());
 }
 
 static json_t *counts_of(const IndexCounts *counts)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "records", whole(counts->records), "record_bytes",
-                     whole(counts->bytes - counts->image_bytes), "fpi_bytes",
-                     whole(counts->image_bytes), "bytes", whole(counts->bytes));
+    return json_pack("{s:o, s:o, s:o, s:o}", "records", json_whole(counts->records), "record_bytes",
+                     json_whole(counts->bytes - counts->image_bytes), "fpi_bytes",
+                     json_whole(counts->image_bytes), "bytes", json_whole(counts->bytes));
 }
 
 static json_t *rmgr_of(unsigned rmgr, const Stats *stats)
@@ -112,7 +87,7 @@ bool stats_print_json(FILE *out, const char *directory, uint32_t segment_size, c
 {
     json_t *object =
         json_pack("{s:i, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "format_version", FORMAT_VERSION,
-                  "directory", text_of(directory), "timeline", (json_int_t)stats->timeline,
+                  "directory", json_text(directory), "timeline", (json_int_t)stats->timeline,
                   "server_major", stats->major > 0 ? json_integer(stats->major) : json_null(),
                   "range", range_of(segment_size, stats), "transactions", transactions_of(stats),
                   "total", counts_of(&stats->total), "resource_managers", rmgrs_of(stats));
